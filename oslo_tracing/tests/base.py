@@ -1,0 +1,57 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What every test of this package starts from."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import fixtures
+from opentelemetry.sdk.trace import id_generator
+from opentelemetry import trace
+from oslo_context import fixture as oslo_context_fixture
+from oslotest import base
+
+from oslo_tracing import service
+
+# Sampled and, since the SDK knows of level 2 of W3C Trace Context, random.
+_FLAGS = 3 if hasattr(id_generator.IdGenerator, 'is_trace_id_random') else 1
+
+
+class TestCase(base.BaseTestCase):
+    """Takes tracing off after each test, and OTEL_* variables before."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for name in list(os.environ):
+            if name.startswith(('OTEL_', 'OS_TRACING__')):
+                self.useFixture(fixtures.EnvironmentVariable(name))
+        self.useFixture(oslo_context_fixture.ClearRequestContext())
+        self.addCleanup(service.shutdown)
+
+
+def instances_of(kind):
+    """Return the living objects of a class."""
+    gc.collect()
+    # Not isinstance(), which asks the objects: those of other tests may be
+    # made to raise then.
+    return [one for one in gc.get_objects() if issubclass(type(one), kind)]
+
+
+def traceparent(span):
+    """Return the header that tells of a sampled span of ours."""
+    return (
+        f'00-{trace.format_trace_id(span.context.trace_id)}-'
+        f'{trace.format_span_id(span.context.span_id)}-{_FLAGS:02x}'
+    )
