@@ -1,0 +1,149 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""SQL as a row of tokens: enough of the grammar to tell text from data.
+
+What is a literal differs: a backslash escapes a quote in MySQL and nowhere
+else, and a double quote starts a text there and a name elsewhere. Where the
+dialect is not known and it matters, reading stops, since to guess wrongly
+would take the inside of a literal for its outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import re
+
+#: A token: what it is, and its text.
+Token = tuple[str, str]
+
+MYSQL = 'mysql'
+POSTGRESQL = 'postgresql'
+STANDARD = 'standard'
+UNKNOWN = 'unknown'
+
+_FLAVOURS = {
+    'mariadb': MYSQL,
+    'mssql': STANDARD,
+    'mysql': MYSQL,
+    'oracle': STANDARD,
+    'postgresql': POSTGRESQL,
+    'sqlite': STANDARD,
+}
+
+# Each is linear: what may repeat starts with what nothing before it eats.
+_ESCAPED = r"'[^'\\]*(?:(?:\\[\s\S]|'')[^'\\]*)*'"
+_DOUBLED = r"'[^']*(?:''[^']*)*'"
+_EITHER = r"'[^'\\]*(?:(?:\\[^']|'')[^'\\]*)*'"
+# N'', B'', X'', U&'' and MySQL's _utf8mb4''.
+_PREFIX = r'(?:[nNbBxX]|[uU]&|_[A-Za-z0-9]{1,32}\s{0,8})?'
+_DOLLAR_OPENS = r'\$(?:[A-Za-z_]\w{0,62})?\$'
+_DOLLAR = r'(?P<tag>\$(?:[A-Za-z_]\w{0,62})?\$)[\s\S]*?(?P=tag)'
+_BACKTICKS = r'`[^`]*(?:``[^`]*)*`'
+_NAME = r'[^\W\d][\w$]*'
+_OPENS_OR_CLOSES = re.compile(r'/\*|\*/')
+
+
+def _double(pattern: str) -> str:
+    return pattern.replace("'", '"')
+
+
+def _compile(
+    strings: tuple[str, ...],
+    quoted: tuple[str, ...],
+    comments: tuple[str, ...],
+    cuts: tuple[str, ...] = (),
+) -> re.Pattern[str]:
+    cut = '|'.join((*cuts, r'/\*', _PREFIX + "'", '"', '`'))
+    return re.compile(
+        r'(?P<space>\s+)'
+        r'|(?P<marker>\?|%\(\w{1,128}\)s|%s\b|\$\d{1,5}\b'
+        r'|__\[POSTCOMPILE_[^\]]{1,256}\])'
+        rf'|(?P<comment>{"|".join(comments)}|/\*[\s\S]*?\*/)'
+        rf'|(?P<string>{"|".join(strings)})'
+        rf'|(?P<quoted>{"|".join((*quoted, _BACKTICKS))})'
+        rf'|(?P<cut>(?:{cut})[\s\S]*)'
+        r'|(?P<number>0[xX][0-9A-Fa-f]+\w*'
+        r'|(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\w*)'
+        rf'|(?P<word>@{{0,2}}{_NAME}(?:\.{_NAME})*)'
+        r'|(?P<cast>::)'
+        rf'|(?P<bound>:(?:{_NAME}|\d{{1,4}}))'
+        r'|(?P<punctuation>[!&*+<=>^|~]+|[\s\S])'
+    )
+
+
+_PATTERNS = {
+    MYSQL: _compile(
+        strings=(_PREFIX + _ESCAPED, _double(_ESCAPED)),
+        quoted=(),
+        comments=(r'--(?=\s|\Z)[^\n]*', r'\#[^\n]*'),
+    ),
+    POSTGRESQL: _compile(
+        strings=('[eE]' + _ESCAPED, _PREFIX + _DOUBLED, _DOLLAR),
+        quoted=(_double(_DOUBLED),),
+        comments=(r'--[^\n]*',),
+        cuts=("[eE]'", _DOLLAR_OPENS),
+    ),
+    STANDARD: _compile(
+        strings=(_PREFIX + _DOUBLED,),
+        quoted=(_double(_DOUBLED),),
+        comments=(r'--[^\n]*',),
+    ),
+    UNKNOWN: _compile(
+        strings=('[eE]' + _ESCAPED, _PREFIX + _EITHER, _DOLLAR),
+        quoted=(_double(_EITHER),),
+        comments=(r'--(?=\s|\Z)[^\n]*',),
+        cuts=("[eE]'", _DOLLAR_OPENS, r'\#', '--'),
+    ),
+}
+
+
+def flavour(dialect_name: str) -> str:
+    """Return which of the grammars a dialect of SQLAlchemy speaks."""
+    return _FLAVOURS.get(dialect_name, UNKNOWN)
+
+
+def tokens(text: str, grammar: str) -> Iterator[Token]:
+    """Read tokens, all of them; together they are the text again.
+
+    The kinds are ``space``, ``comment``, ``string``, ``quoted`` (a name),
+    ``number``, ``marker`` and ``bound`` (places of parameters), ``word`` (a
+    keyword or a name, qualified ones in one piece), ``cast``,
+    ``punctuation``, and ``cut``: the rest, from a literal or comment that
+    does not end, or whose end is not certain.
+    """
+    pattern = _PATTERNS[grammar]
+    position = 0
+    while position < len(text):
+        found = pattern.match(text, position)
+        assert found is not None and found.lastgroup is not None
+        kind, end = found.lastgroup, found.end()
+        if (
+            kind == 'comment'
+            and grammar == POSTGRESQL
+            and text.find('/*', position + 2, end) > 0
+            and text.startswith('/*', position)
+        ):
+            end = _end_of_nested(text, position)
+            if not end:
+                kind, end = 'cut', len(text)
+        yield kind, text[position:end]
+        position = end
+
+
+def _end_of_nested(text: str, start: int) -> int:
+    depth = 0
+    for found in _OPENS_OR_CLOSES.finditer(text, start):
+        depth += 1 if found.group() == '/*' else -1
+        if not depth:
+            return found.end()
+    return 0

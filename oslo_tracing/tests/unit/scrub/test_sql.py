@@ -1,0 +1,174 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+from __future__ import annotations
+
+import random
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite
+
+from oslo_tracing.scrub import sql
+from oslo_tracing.tests import base
+from oslo_tracing.tests.unit.scrub import hostile
+from oslo_tracing.tests.unit.scrub import sql_cases
+
+
+class StatementTest(base.TestCase):
+    def test_every_case_of_the_table(self):
+        self.assertGreaterEqual(len(sql_cases.STATEMENTS), 60)
+        wrong = []
+        for dialect, parameters, given, expected in sql_cases.STATEMENTS:
+            said = sql.statement(given, parameters, dialect)
+            if expected is None:
+                expected = given
+            elif expected == 'never':
+                expected = None
+            if said != expected:
+                wrong.append((dialect, given, said, expected))
+        self.assertEqual([], wrong)
+
+    def test_what_sqlalchemy_compiles_stays_but_for_the_list(self):
+        users = sa.table('user', sa.column('id'), sa.column('name'))
+        query = sa.select(users).where(
+            users.c.id.in_([1, 2, 3]), users.c.name == 'Hunter2'
+        )
+        for dialect in (
+            mysql.dialect(),
+            postgresql.dialect(),
+            sqlite.dialect(),
+        ):
+            compiled = query.compile(
+                dialect=dialect,
+                compile_kwargs={'render_postcompile': True},
+            )
+            text = str(compiled)
+            said = sql.statement(text, True, dialect.name)
+            start, _in, rest = text.partition(' IN (')
+            first = rest.partition(',')[0]
+            end = rest[rest.index(' AND ') :]
+            self.assertEqual(f'{start} IN ({first}){end}', said)
+            self.assertEqual('SELECT user', sql.summary(text, dialect.name))
+
+            literal = str(
+                query.compile(
+                    dialect=dialect, compile_kwargs={'literal_binds': True}
+                )
+            )
+            said = sql.statement(literal, False, dialect.name)
+            self.assertIn('Hunter2', literal)
+            self.assertNotIn('Hunter2', said)
+            self.assertIn(' IN (?)', said)
+
+    def test_a_literal_is_not_said_wherever_the_text_is_cut(self):
+        for dialect in ('mysql', 'postgresql', 'sqlite', ''):
+            for literal in ("'Hunter2'", "E'Hunter2'", '$a$Hunter2$a$'):
+                if dialect in ('mysql', 'sqlite') and literal[0] == '$':
+                    continue
+                for length in range(4070, 4110, 3):
+                    text = 'SELECT ' + 'a, ' * ((length - 7) // 3) + literal
+                    for parameters in (True, False):
+                        said = sql.statement(
+                            text + ' FROM t', parameters, dialect
+                        )
+                        self.assertNotIn('Hunt', said)
+                        self.assertLessEqual(len(said), 4096)
+
+    def test_a_list_of_any_length_makes_one_text(self):
+        said = {
+            sql.statement(
+                f'SELECT a FROM b WHERE c IN ({", ".join(["%s"] * count)})',
+                True,
+            )
+            for count in range(1, 100)
+        }
+
+        self.assertEqual({'SELECT a FROM b WHERE c IN (%s)'}, said)
+
+    def test_whatever_comes_in_something_bounded_comes_out(self):
+        for text in hostile.texts(random.Random(2), 150):
+            for dialect in ('mysql', 'postgresql', 'sqlite', ''):
+                for parameters in (True, False):
+                    said = sql.statement(text, parameters, dialect)
+                    if said is None:
+                        continue
+                    self.assertLessEqual(len(said), 4096)
+                    self.assertEqual(
+                        said,
+                        sql.statement(said, parameters, dialect),
+                        (text, dialect),
+                    )
+
+    def test_quotes_around_a_secret_hide_it_whatever_is_around_them(self):
+        rng = random.Random(4)
+        pieces = (
+            ' a ', "'b'", "''", '1', '/* c */', '(', ')', ',', ' IN (', '"d"',
+            '`e`', ' VALUES (', '\\', '::int', '%s', '?', '\n',
+        )  # fmt: skip
+        for _ in range(500):
+            before = ''.join(rng.choices(pieces, k=rng.randrange(12)))
+            after = ''.join(rng.choices(pieces, k=rng.randrange(12)))
+            text = f"SELECT {before} 'Hunter2' {after}"
+            for dialect in ('mysql', 'postgresql', 'sqlite', ''):
+                for parameters in (True, False):
+                    said = sql.statement(text, parameters, dialect)
+                    self.assertNotIn('Hunter2', said or '', (text, dialect))
+
+    def test_only_the_start_of_a_huge_statement_is_read(self):
+        for text in hostile.huge():
+            said = sql.statement(text, False, 'mysql')
+            self.assertLessEqual(len(said or ''), 4096)
+
+
+class SummaryTest(base.TestCase):
+    def test_every_case_of_the_table(self):
+        said = [
+            (
+                given,
+                sql.summary(given),
+                sql.operation(given),
+                sql.is_write(given),
+            )
+            for given, *_ in sql_cases.SUMMARIES
+        ]
+
+        self.assertEqual(
+            [], [one for one in said if one not in sql_cases.SUMMARIES]
+        )
+
+    def test_tables_behind_very_many_columns_are_found(self):
+        columns = ', '.join(f'instances.c{n} AS i_{n}' for n in range(700))
+        text = f'SELECT {columns} FROM instances JOIN extra ON 1'
+
+        self.assertGreater(len(text), 16384)
+        self.assertEqual('SELECT instances extra', sql.summary(text))
+
+    def test_it_ends_with_a_whole_name(self):
+        names = [f'{letter}' * 90 for letter in 'wxyz']
+
+        said = sql.summary(f'SELECT 1 FROM {", ".join(names)}')
+
+        self.assertEqual(f'SELECT {names[0]} {names[1]}', said)
+
+    def test_whatever_comes_in_something_bounded_comes_out(self):
+        for text in hostile.texts(random.Random(6), 150):
+            for dialect in ('mysql', 'postgresql', ''):
+                self.assertLessEqual(len(sql.summary(text, dialect)), 255)
+                self.assertLessEqual(len(sql.operation(text, dialect)), 16)
+                self.assertIn(sql.is_write(text, dialect), (True, False))
+
+    def test_only_the_start_of_a_huge_statement_is_read(self):
+        for text in hostile.huge():
+            self.assertLessEqual(len(sql.summary(text)), 255)
+            self.assertLessEqual(len(sql.operation(text)), 16)
