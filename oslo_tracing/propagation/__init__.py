@@ -1,0 +1,306 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How the trace gets into and out of requests and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import MutableMapping
+from collections.abc import Sequence
+from typing import Any
+from typing import cast
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+from typing import TypeAlias
+
+from opentelemetry import baggage as otel_baggage
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from oslo_tracing import _guard
+from oslo_tracing import exceptions
+from oslo_tracing.propagation import baggage
+from oslo_tracing.propagation import hosts
+from oslo_tracing.propagation import installed
+from oslo_tracing.propagation import messages
+from oslo_tracing.propagation import w3c
+
+if TYPE_CHECKING:
+    from oslo_tracing import settings as settings_module
+
+#: The keys of a message's context that are ours.
+KEYS = messages.KEYS
+
+without_keys = messages.without_keys
+
+_TRACECONTEXT = 'tracecontext'
+_BAGGAGE = 'baggage'
+_NONE = 'none'
+
+_EMPTY = otel_context.Context()
+
+# Where the API keeps the two in a context. Asked for once: its functions
+# take longer than the rest of our work on a request.
+(_SPAN_KEY,) = trace.set_span_in_context(trace.INVALID_SPAN, _EMPTY)
+(_BAGGAGE_KEY,) = otel_baggage.set_baggage('key', 'value', _EMPTY)
+
+_Headers: TypeAlias = MutableMapping[str, str] | Callable[[str, str], object]
+
+
+class Incoming(NamedTuple):
+    """What a caller said of its trace.
+
+    :param context: the caller's span and baggage, and nothing else.
+    :param span_context: the caller's span, or None if there is none.
+    """
+
+    context: otel_context.Context
+    span_context: trace.SpanContext | None
+
+
+#: What everybody says who is not traced.
+NOBODY = Incoming(_EMPTY, None)
+
+
+def build(settings: settings_module.Settings) -> Propagation:
+    """Return what the options ``propagators`` and ``propagate_to`` ask for.
+
+    :raises InvalidOption: when a propagator is not installed.
+    """
+    return Propagation(settings.propagators, settings.propagate_to)
+
+
+class Propagation:
+    """The configured formats, in and out.
+
+    Nothing here raises, whatever a carrier holds, and no log text contains
+    a value of a carrier.
+
+    :param propagators: the formats; the first that finds a caller wins.
+    :param propagate_to: globs of the hosts that may learn of a trace.
+    :raises InvalidOption: when a propagator is not installed.
+    """
+
+    def __init__(
+        self, propagators: Sequence[str], propagate_to: Sequence[str] = ('*',)
+    ) -> None:
+        formats = list(dict.fromkeys(name.strip() for name in propagators))
+        if _NONE in formats and len(formats) > 1:
+            raise exceptions.InvalidOption(
+                'propagators',
+                repr(','.join(formats)),
+                f"'{_NONE}' stands alone",
+            )
+        self._w3c = _TRACECONTEXT in formats
+        self._baggage = _BAGGAGE in formats
+        readers: list[
+            Callable[[Mapping[str, Any]], trace.SpanContext | None]
+        ] = []
+        others: list[installed.Installed] = []
+        for name in formats:
+            if name == _TRACECONTEXT:
+                readers.append(_from_environ)
+            elif name not in (_BAGGAGE, _NONE):
+                other = installed.load(name)
+                others.append(other)
+                readers.append(other.from_environ)
+        self._readers = tuple(readers)
+        self._others = tuple(others)
+        #: Every header that ``to_headers`` may set, in lower case.
+        self.fields: frozenset[str] = frozenset().union(
+            (messages.TRACEPARENT, messages.TRACESTATE) if self._w3c else (),
+            (messages.BAGGAGE,) if self._baggage and readers else (),
+            *(other.fields for other in others),
+        )
+        self._hosts = hosts.Hosts(propagate_to)
+
+    def from_environ(self, environ: Mapping[str, Any]) -> Incoming:
+        """Return what the caller of an HTTP request said of its trace.
+
+        :param environ: of WSGI; not changed.
+        """
+        try:
+            for read in self._readers:
+                span_context = read(environ)
+                if span_context is not None:
+                    return self._incoming(
+                        span_context, environ.get('HTTP_BAGGAGE')
+                    )
+        except Exception:
+            _guard.report('reading headers')
+        return NOBODY
+
+    def to_headers(
+        self,
+        headers: _Headers,
+        context: otel_context.Context,
+        *,
+        everything: bool,
+    ) -> None:
+        """Tell the receiver of an HTTP request of the active span.
+
+        Older values of the same headers are replaced. Nothing happens
+        where there is no valid span, or something goes wrong.
+
+        :param headers: a mapping, or what sets one header.
+        :param context: with the span.
+        :param everything: all configured formats, to endpoints of the
+            cloud; else ``traceparent`` alone, since the URL may be a
+            user's.
+        """
+        try:
+            found = self._outgoing(context, everything)
+            if not found:
+                return
+            if callable(headers):
+                for name, value in found.items():
+                    headers(name, value)
+                return
+            # Written in any case: a tracestate beside a traceparent that
+            # it does not belong to is worse than none.
+            stale = [
+                name
+                for name in headers
+                if name.lower() in found or name.lower() == messages.TRACESTATE
+            ]
+            for name in stale:
+                del headers[name]
+            headers.update(found)
+        except Exception:
+            _guard.report('writing headers')
+
+    def from_message(self, ctxt: Any) -> Incoming:
+        """Return what the sender of a message said of its trace.
+
+        :param ctxt: the context of the message; not changed.
+        """
+        try:
+            values = messages.values(ctxt)
+            if values is None or not self._readers:
+                return NOBODY
+            traceparent = values.get(messages.TRACEPARENT)
+            if traceparent is None:
+                return NOBODY
+            # Unlike headers, values of a dict can be lists.
+            state = values.get(messages.TRACESTATE)
+            span_context = w3c.parse(
+                traceparent, state if isinstance(state, str) else None
+            )
+            if span_context is not None:
+                return self._incoming(
+                    span_context, values.get(messages.BAGGAGE)
+                )
+        except Exception:
+            _guard.report('reading a message')
+        return NOBODY
+
+    def into_message(
+        self, ctxt: Any, context: otel_context.Context, *, baggage: bool
+    ) -> Any:
+        """Return a copy of a message's context that carries the trace.
+
+        The keys are those of W3C, whatever formats HTTP uses: who receives
+        a message is always one of us.
+
+        :param ctxt: as the driver would get it: a dict, another mapping,
+            or an object with ``to_dict()``; it is not changed.
+        :param context: with the span.
+        :param baggage: never for notifications, a stranger may get them.
+        :returns: the same object where there is no valid span, where
+            nothing can be added, or where something goes wrong.
+        """
+        try:
+            span_context = _span(context).get_span_context()
+            if not span_context.is_valid or not self._readers:
+                return ctxt
+            return messages.add(
+                ctxt, self._w3c_pair(span_context, context, baggage)
+            )
+        except Exception:
+            _guard.report('writing into a message')
+            return ctxt
+
+    def may_carry(self, host: str | None) -> bool:
+        """Tell whether requests to a host may carry the trace at all.
+
+        :param host: its name or address, without a port.
+        """
+        return host in self._hosts
+
+    def _incoming(
+        self, span_context: trace.SpanContext, baggage_header: Any
+    ) -> Incoming:
+        context = otel_context.Context(
+            {_SPAN_KEY: trace.NonRecordingSpan(span_context)}
+        )
+        if self._baggage and baggage_header is not None:
+            context = baggage.extract(baggage_header, context)
+        return Incoming(context, span_context)
+
+    def _outgoing(
+        self, context: otel_context.Context, everything: bool
+    ) -> dict[str, str]:
+        span = _span(context)
+        span_context = span.get_span_context()
+        if not span_context.is_valid:
+            return {}
+        if not everything:
+            if not self._w3c:
+                return {}
+            return {messages.TRACEPARENT: w3c.format_traceparent(span_context)}
+        found: dict[str, str] = {}
+        for other in self._others:
+            found.update(other.headers(span))
+        if self._w3c:
+            found.update(self._w3c_pair(span_context, context, True))
+        elif self._others:
+            self._add_baggage(found, context)
+        return found
+
+    def _w3c_pair(
+        self,
+        span_context: trace.SpanContext,
+        context: otel_context.Context,
+        with_baggage: bool,
+    ) -> dict[str, str]:
+        found = {messages.TRACEPARENT: w3c.format_traceparent(span_context)}
+        if span_context.trace_state:
+            tracestate = w3c.format_tracestate(span_context)
+            if tracestate is not None:
+                found[messages.TRACESTATE] = tracestate
+        if with_baggage:
+            self._add_baggage(found, context)
+        return found
+
+    def _add_baggage(
+        self, found: dict[str, str], context: otel_context.Context
+    ) -> None:
+        if self._baggage and _BAGGAGE_KEY in context:
+            members = baggage.inject(context)
+            if members is not None:
+                found[messages.BAGGAGE] = members
+
+
+def _span(context: otel_context.Context) -> trace.Span:
+    span = context.get(_SPAN_KEY)
+    return trace.INVALID_SPAN if span is None else cast(trace.Span, span)
+
+
+def _from_environ(environ: Mapping[str, Any]) -> trace.SpanContext | None:
+    traceparent = environ.get('HTTP_TRACEPARENT')
+    if not isinstance(traceparent, str):
+        return None
+    # White space around a header's value is no part of it (RFC 9110, 5.5),
+    # and not every server takes it off.
+    return w3c.parse(traceparent.strip(' \t'), environ.get('HTTP_TRACESTATE'))

@@ -1,0 +1,154 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Propagators that somebody else wrote, behind our gate.
+
+A name in ``propagators`` is looked up in OpenTelemetry's entry point group.
+What such a propagator sees, what it found and what it wants to send is
+bounded and checked, and an error in it costs its own format only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+import re
+from typing import Any
+from typing import TypeAlias
+from typing import TypeGuard
+
+from opentelemetry import context as otel_context
+from opentelemetry.propagators import textmap
+from opentelemetry import trace
+
+from oslo_tracing import _guard
+from oslo_tracing import exceptions
+from oslo_tracing.propagation import w3c
+
+GROUP = 'opentelemetry_propagator'
+
+#: The longest value of a header that passes, in characters, either way.
+_MAX_VALUE = 4096
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]{1,256}")
+_EMPTY = otel_context.Context()
+
+_Environ: TypeAlias = Mapping[str, Any]
+
+
+def names() -> list[str]:
+    """Return the names of all installed propagators, sorted."""
+    return sorted({found.name for found in metadata.entry_points(group=GROUP)})
+
+
+def load(name: str) -> Installed:
+    """Return the installed propagator of that name.
+
+    :raises InvalidOption: when there is none, or it cannot be loaded.
+    """
+    for found in metadata.entry_points(group=GROUP, name=name):
+        try:
+            return Installed(name, found.load()())
+        except Exception as error:
+            raise exceptions.InvalidOption(
+                'propagators',
+                repr(name),
+                f'cannot be loaded ({type(error).__name__})',
+            ) from error
+    raise exceptions.InvalidOption(
+        'propagators',
+        repr(name),
+        f'not installed; installed: {", ".join(names())}, none',
+    )
+
+
+def _may_pass(value: Any) -> TypeGuard[str]:
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= _MAX_VALUE
+        and value.isascii()
+    )
+
+
+class _EnvironGetter(textmap.Getter[_Environ]):
+    """Shows a WSGI environ as headers, but only those that may pass."""
+
+    def get(self, carrier: _Environ, key: str) -> list[str] | None:
+        value = carrier.get('HTTP_' + key.upper().replace('-', '_'))
+        return [value] if _may_pass(value) else None
+
+    def keys(self, carrier: _Environ) -> list[str]:
+        return [
+            key[5:].replace('_', '-').lower()
+            for key, value in carrier.items()
+            if key.startswith('HTTP_') and _may_pass(value)
+        ]
+
+
+_GETTER = _EnvironGetter()
+
+
+class Installed:
+    """One propagator that is not ours.
+
+    :param name: its entry point's name.
+    :param propagator: an OpenTelemetry ``TextMapPropagator``.
+    """
+
+    def __init__(self, name: str, propagator: Any) -> None:
+        self._propagator = propagator
+        self._reading = f'reading the headers of propagator {name}'
+        self._writing = f'writing the headers of propagator {name}'
+        #: The headers that it may set, in lower case.
+        self.fields = frozenset(
+            field.lower()
+            for field in propagator.fields
+            if _HEADER_NAME.fullmatch(field.lower())
+        )
+
+    def from_environ(self, environ: _Environ) -> trace.SpanContext | None:
+        """Return the caller's span, or None. Never raises.
+
+        Nothing else of what the propagator finds is taken: baggage is W3C
+        Baggage here.
+        """
+        try:
+            context = self._propagator.extract(environ, _EMPTY, _GETTER)
+            span = trace.get_current_span(context)
+            if span is trace.INVALID_SPAN:
+                return None
+            return w3c.checked(span.get_span_context())
+        except Exception:
+            _guard.report(self._reading)
+            return None
+
+    def headers(self, span: trace.Span) -> dict[str, str]:
+        """Return the headers that tell of a span. Never raises.
+
+        :param span: the only thing that the propagator is shown.
+        """
+        carrier: dict[str, Any] = {}
+        try:
+            self._propagator.inject(
+                carrier, trace.set_span_in_context(span, _EMPTY)
+            )
+            return {
+                name.lower(): value
+                for name, value in carrier.items()
+                if isinstance(name, str)
+                and name.lower() in self.fields
+                and _may_pass(value)
+                and value.isprintable()
+            }
+        except Exception:
+            _guard.report(self._writing)
+            return {}
