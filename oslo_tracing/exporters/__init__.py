@@ -1,0 +1,93 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Where ended spans go, and how they get there.
+
+``validate`` is asked when the service starts and imports no exporter;
+``build`` gives the one span processor of our provider. The exporters
+themselves are imported by the thread that uses them, when the first span has
+ended: neither requests nor grpc nor ssl may be loaded before a service has
+patched what it patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+import importlib
+from importlib import metadata
+from typing import Any
+from typing import Final
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk import resources
+
+from oslo_tracing.exporters import _pipeline
+from oslo_tracing.exporters import _validate
+from oslo_tracing import stats as stats_module
+
+if TYPE_CHECKING:
+    from oslo_tracing import settings as settings_module
+
+__all__ = ['Pipeline', 'build', 'validate']
+
+Pipeline = _pipeline.Pipeline
+validate = _validate.validate
+
+# Handed a batch in this order: who waits for nobody comes before who may
+# wait for a collector.
+_OWN: Final = ('log', 'file', 'otlp')
+
+
+def build(
+    settings: settings_module.Settings,
+    resource: Callable[[], resources.Resource],
+    stats: stats_module.Stats | None = None,
+) -> Pipeline:
+    """Return the processor that exports as the settings say.
+
+    Starts no thread and imports no exporter.
+
+    :param settings: validated settings; ``excluded_attributes`` may change
+        later, by assignment.
+    :param resource: tells what the spans of the calling process belong to.
+        Asked only in a forked child, once: there it takes the place of the
+        resource, with the ``process.pid`` of its parent, that spans have.
+    :param stats: where exported and dropped spans are counted; new ones if
+        None, to be found at the pipeline.
+    """
+    chosen = [name for name in settings.exporters if name != _validate.NONE]
+    ordered: list[str] = [name for name in _OWN if name in chosen]
+    ordered += [name for name in chosen if name not in _OWN]
+    return Pipeline(
+        settings,
+        {
+            name: functools.partial(_build_one, name, settings)
+            for name in ordered
+        },
+        resource,
+        stats_module.Stats() if stats is None else stats,
+    )
+
+
+def _build_one(
+    name: str,
+    settings: settings_module.Settings,
+    resource: resources.Resource,
+) -> Any:
+    if name in _OWN:
+        module = importlib.import_module(f'{__name__}.{name}')
+        return module.build(settings, resource)
+    points = list(metadata.entry_points(group=_validate.GROUP, name=name))
+    # Two packages may offer one name; which came first in the path wins.
+    return points[0].load()()

@@ -1,0 +1,256 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The trace files of one directory, which many processes share.
+
+A writer holds a lock (``flock``) on the file it writes. It ends with the
+process however that dies, and holds across containers that share the
+directory but not their pids; so a file that can be locked is closed, and may
+be removed when room is needed.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import time
+from typing import Final
+
+from opentelemetry.sdk import resources
+
+from oslo_tracing import attributes as names
+from oslo_tracing.exporters import _validate
+
+SUFFIX: Final = '.jsonl'
+
+_DIRECTORY_MODE: Final = 0o750
+_FILE_MODE: Final = 0o640
+_MAX_NAMES: Final = 10000
+# Looking at the directory costs a stat for each file in it: not for every
+# line, but often enough to stay near the limit.
+_LOOK_EVERY_BYTES: Final = 1024 * 1024
+_LOOK_EVERY_SECONDS: Final = 5.0
+
+_UNSAFE: Final = re.compile(r'[^A-Za-z0-9_.]+')
+# As `name_for` and `TraceFiles` make them: what else is in the directory is
+# not ours to count or to remove.
+_OURS: Final = re.compile(
+    r'[\w.]+-[\w.]+-\d+-[\w.]+?(-\d+)?(\.\d+)?' + re.escape(SUFFIX),
+    re.ASCII,
+)
+
+
+class Full(Exception):
+    """The directory holds as much as it may, and no file can be removed."""
+
+
+def name_for(resource: resources.Resource) -> str:
+    """Return ``service-host-pid-instance``, fit for a file name.
+
+    The pid is this process's own, whatever the resource was made with.
+    """
+    found = resource.attributes
+    parts = (
+        found.get(names.SERVICE_NAME) or 'unknown_service',
+        found.get(names.HOST_NAME) or os.uname().nodename,
+        os.getpid(),
+        found.get(names.SERVICE_INSTANCE_ID) or 'none',
+    )
+    return '-'.join(_safe(str(part)) for part in parts)
+
+
+def _safe(part: str) -> str:
+    # A leading dot would hide the file, or leave the directory.
+    return _UNSAFE.sub('_', part)[:48].lstrip('.') or '_'
+
+
+class TraceFiles:
+    """Appends whole lines to the current file of this process.
+
+    :param directory: absolute; made where it is missing.
+    :param name: start of the file names.
+    :param max_bytes: size at which the next file is begun.
+    :param total_max_bytes: of all trace files in the directory. Writers do
+        not wait for each other: all together may exceed it by a megabyte
+        each.
+    """
+
+    def __init__(
+        self, directory: str, name: str, max_bytes: int, total_max_bytes: int
+    ) -> None:
+        self.directory = directory
+        self._name = name
+        self._max_bytes = max_bytes
+        self._total_max_bytes = total_max_bytes
+        self._fd: int | None = None
+        self._size = 0
+        self._file = ''
+        self._number = 0
+        self._unlooked = 0
+        self._looked_at = float('-inf')
+        self._look_every = min(_LOOK_EVERY_BYTES, total_max_bytes // 16)
+
+    def write(self, line: bytes) -> None:
+        """Append a line, as a whole or not at all.
+
+        :raises Full: when there is no room and none can be made.
+        :raises OSError: when the disk or the directory refuses.
+        """
+        if self._fd is not None and os.fstat(self._fd).st_nlink == 0:
+            # Somebody removed the file: what we write would be gone, and
+            # counted as exported.
+            self.close()
+        if self._fd is not None and (
+            self._size and self._size + len(line) > self._max_bytes
+        ):
+            self._rotate()
+        self._make_room(len(line))
+        if self._fd is None:
+            self._open()
+        assert self._fd is not None
+        try:
+            written = os.write(self._fd, line)
+            if written < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            # No half line for a reader to stumble over. Nobody else writes
+            # to this file.
+            os.ftruncate(self._fd, self._size)
+            raise
+        self._size += written
+        self._unlooked += written
+
+    def close(self) -> None:
+        """Close the current file, if any; safe in a forked child."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _rotate(self) -> None:
+        """Begin anew; the old file gets a number and is closed."""
+        self.close()
+        while True:
+            self._number += 1
+            rotated = f'{self._name}.{self._number}{SUFFIX}'
+            if not os.path.lexists(os.path.join(self.directory, rotated)):
+                break
+        try:
+            os.rename(
+                os.path.join(self.directory, self._file),
+                os.path.join(self.directory, rotated),
+            )
+        except FileNotFoundError:
+            # Somebody removed it.
+            pass
+
+    def _open(self) -> None:
+        self._make_directory()
+        for number in range(1, _MAX_NAMES):
+            # Ours is taken where this process has traced before.
+            again = f'-{number}' if number > 1 else ''
+            name = f'{self._name}{again}{SUFFIX}'
+            try:
+                fd = os.open(
+                    os.path.join(self.directory, name),
+                    os.O_WRONLY
+                    | os.O_APPEND
+                    | os.O_CREAT
+                    | os.O_EXCL
+                    | os.O_NOFOLLOW
+                    | os.O_CLOEXEC,
+                    _FILE_MODE,
+                )
+            except FileExistsError:
+                continue
+            break
+        else:
+            raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
+        self._fd, self._file, self._size = fd, name, 0
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            # Not on this file system; then nobody can lock it, nor remove
+            # it for being closed.
+            pass
+
+    def _make_directory(self) -> None:
+        if not os.path.isdir(self.directory):
+            os.makedirs(os.path.dirname(self.directory), exist_ok=True)
+            try:
+                os.mkdir(self.directory, _DIRECTORY_MODE)
+            except FileExistsError:
+                # Another worker was faster.
+                pass
+        why = _validate.wrong_with_directory(self.directory)
+        if why:
+            raise OSError(errno.EACCES, why)
+
+    def _make_room(self, wanted: int) -> None:
+        now = time.monotonic()
+        if (
+            self._fd is not None
+            and self._unlooked + wanted < self._look_every
+            and now - self._looked_at < _LOOK_EVERY_SECONDS
+        ):
+            return
+        files = self._files()
+        total = sum(size for _mtime, size, _path in files) + wanted
+        for _mtime, size, path in files:
+            if total <= self._total_max_bytes:
+                break
+            if _remove_if_closed(path):
+                total -= size
+        if total > self._total_max_bytes:
+            raise Full
+        self._unlooked = 0
+        self._looked_at = now
+
+    def _files(self) -> list[tuple[float, int, str]]:
+        """Return all trace files as (mtime, size, path), oldest first."""
+        found = []
+        try:
+            with os.scandir(self.directory) as entries:
+                for entry in entries:
+                    if not _OURS.fullmatch(entry.name):
+                        continue
+                    try:
+                        if entry.is_file(follow_symlinks=False):
+                            status = entry.stat(follow_symlinks=False)
+                            found.append(
+                                (status.st_mtime, status.st_size, entry.path)
+                            )
+                    except FileNotFoundError:
+                        continue
+        except FileNotFoundError:
+            return []
+        return sorted(found)
+
+
+def _remove_if_closed(path: str) -> bool:
+    try:
+        fd = os.open(
+            path,
+            os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+        )
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True

@@ -1,0 +1,212 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The one exporter thread of a process, and its queue."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+import time
+from typing import Any
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk import resources
+from opentelemetry.sdk import trace as sdk_trace
+
+from oslo_tracing import _real
+from oslo_tracing import context
+from oslo_tracing.exporters import _delivery
+from oslo_tracing.exporters import _quiet
+from oslo_tracing import stats as stats_module
+
+if TYPE_CHECKING:
+    from oslo_tracing import settings as settings_module
+
+
+class Worker:
+    """Exports what is put into its queue; belongs to one process.
+
+    Everything that a fork breaks is made here, in the process that uses it:
+    queue, locks, thread, and by the thread the exporters and their sockets.
+
+    :param settings: queue and batch sizes, delays in seconds.
+    :param builders: for each exporter a function that makes it, by name.
+    :param resource: tells what the spans of this process belong to.
+    :param stats: where spans are counted.
+    """
+
+    def __init__(
+        self,
+        settings: settings_module.Settings,
+        builders: _delivery.Builders,
+        resource: Callable[[], resources.Resource],
+        stats: stats_module.Stats,
+    ) -> None:
+        self._threading = _real.threading_module()
+        self._settings = settings
+        self._stats = stats
+        self._wake = _real.Wake()
+        self._thread: Any = None
+        self._start_lock = self._threading.Lock()
+        self._flushes: collections.deque[_Flush] = collections.deque()
+        self._stopping = False
+        self._stopped = False
+        self._deadline = float('inf')
+        self._in_flight = 0
+        self._quiet: _quiet.QuietLoggers | None = None
+        self._queue: collections.deque[sdk_trace.ReadableSpan]
+        self._queue = collections.deque()
+        self.delivery = _delivery.Delivery(settings, builders, resource, stats)
+
+    def put(self, span: sdk_trace.ReadableSpan) -> None:
+        """Queue an ended span; never waits for the exporter thread.
+
+        A new span is dropped when the queue is full. Threads that look at
+        its length at the same moment may each add one more.
+        """
+        queue = self._queue
+        if len(queue) >= self._settings.max_queue_size:
+            self._stats.dropped(stats_module.QUEUE_FULL)
+            self.delivery.trouble = stats_module.QUEUE_FULL
+            return
+        queue.append(span)
+        if self._thread is None:
+            self._start()
+        if len(queue) >= self._batch_size() and not self._wake.is_set():
+            self._wake.set()
+        if self._stopped:
+            # It came in while stop() was counting what is left.
+            self._drop_queue()
+
+    def flush(self, timeout: float) -> bool:
+        """Export what is queued now.
+
+        :param timeout: seconds to wait at most.
+        :returns: whether all of it, and all that was under way, has reached
+            every exporter.
+        """
+        if self._thread is None:
+            return not self._queue
+        flush = _Flush(self._threading.Event(), self.delivery.lost)
+        self._flushes.append(flush)
+        self._wake.set()
+        if not flush.done.wait(max(0.0, timeout)):
+            return False
+        return self.delivery.lost == flush.lost_before
+
+    def stop(self, timeout: float) -> None:
+        """Export what is queued, then end; what is not out in time is lost.
+
+        :param timeout: seconds to wait at most; after that the thread, a
+            daemon, is left to itself and begins nothing new.
+        """
+        self._deadline = time.monotonic() + timeout
+        self._stopping = True
+        thread = self._thread
+        if thread is not None:
+            self._wake.set()
+            thread.join(max(0.0, timeout))
+            if thread.is_alive():
+                self.delivery.abandoned = True
+                self.delivery.lose(stats_module.SHUT_DOWN, self._in_flight)
+        self._stopped = True
+        self._drop_queue()
+        if self._quiet is not None and not self.delivery.abandoned:
+            self._quiet.close()
+
+    def disown(self) -> None:
+        """Let go, in a forked child, of what belongs to the parent.
+
+        Queued spans are the parent's to export.
+        """
+        self._queue.clear()
+        if self._quiet is not None:
+            self._quiet.close()
+        self.delivery.disown()
+
+    def _batch_size(self) -> int:
+        # A batch that the queue cannot hold would never be full.
+        return min(
+            self._settings.max_export_batch_size,
+            self._settings.max_queue_size,
+        )
+
+    def _start(self) -> None:
+        with self._start_lock:
+            if self._thread is not None or self._stopping:
+                return
+            thread = self._threading.Thread(
+                target=self._run, name='oslo.tracing-exporter', daemon=True
+            )
+            # Here, not in the thread: getLogger() takes a lock that green
+            # threads take too.
+            self._quiet = _quiet.QuietLoggers(
+                self.delivery.hear, self._threading
+            )
+            try:
+                thread.start()
+            except Exception:
+                self._quiet.close()
+                raise
+            self._thread = thread
+
+    def _run(self) -> None:
+        # For the life of the thread: neither our integrations nor those of
+        # others may trace an export.
+        context.suppress()
+        if self._quiet is not None:
+            self._quiet.here()
+        while not self._stopping:
+            self._wake.wait(self._settings.schedule_delay)
+            self._wake.clear()
+            self._drain()
+        self._drain()
+        self.delivery.shutdown()
+
+    def _drain(self) -> None:
+        """Export what was queued when this began, and answer flushes."""
+        flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
+        left = len(self._queue)
+        while left > 0 and time.monotonic() < self._deadline:
+            batch = self._take(min(left, self._batch_size()))
+            if not batch:
+                break
+            left -= len(batch)
+            self._in_flight = len(batch)
+            self.delivery.export(batch)
+            self._in_flight = 0
+        for flush in flushes:
+            flush.done.set()
+
+    def _take(self, count: int) -> list[sdk_trace.ReadableSpan]:
+        batch: list[sdk_trace.ReadableSpan] = []
+        try:
+            while len(batch) < count:
+                batch.append(self._queue.popleft())
+        except IndexError:
+            pass
+        return batch
+
+    def _drop_queue(self) -> None:
+        self.delivery.lose(
+            stats_module.SHUT_DOWN, len(self._take(len(self._queue)))
+        )
+
+
+class _Flush:
+    """Somebody waits until what is queued now is out."""
+
+    def __init__(self, done: Any, lost_before: int) -> None:
+        self.done = done
+        self.lost_before = lost_before
