@@ -1,0 +1,252 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""One SERVER span for each request of a WSGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+import fnmatch
+import logging
+import re
+import sys
+from typing import Any
+from typing import TYPE_CHECKING
+
+from opentelemetry import trace
+from oslo_config import cfg
+
+from oslo_tracing import _guard
+from oslo_tracing import _routes
+from oslo_tracing import _wsgi_request
+from oslo_tracing import attributes as attribute_names
+from oslo_tracing import context
+from oslo_tracing.propagation import trust
+from oslo_tracing.propagation import w3c
+from oslo_tracing.scrub import names
+from oslo_tracing.scrub import urls
+
+if TYPE_CHECKING:
+    from _typeshed import wsgi
+
+    from oslo_tracing import service
+
+LOG = logging.getLogger(__name__)
+
+# Nobody looks at more of a path, and a request line can be megabytes.
+_MAX_PATH = 8192
+
+_BUILTIN = 'oslo_middleware_tracing'
+_FOREIGN = ('opentelemetry.instrumentation.', 'oslo_middleware.')
+_SERVER = trace.SpanKind.SERVER
+
+
+def shared(tracing: service.Tracing) -> Server:
+    """Return what all filters of this process share while it is set up."""
+    if tracing.http_server is None:
+        tracing.http_server = Server(tracing)
+    made: Server = tracing.http_server
+    return made
+
+
+class Server:
+    """Records requests.
+
+    :param tracing: what is set up.
+    """
+
+    def __init__(self, tracing: service.Tracing) -> None:
+        self._settings = tracing.settings
+        self._tracer: trace.Tracer = tracing.tracer('wsgi')
+        self._propagation = tracing.propagation
+        self._names = _routes.Names()
+        self._silent = context.silent()
+        self._ignored: tuple[Any, Callable[[str], object]] = (None, bool)
+        self._told: set[str] = set()
+
+    def gives_way(self, conf: cfg.ConfigOpts, *others: cfg.ConfigOpts) -> bool:
+        """Say whether oslo.middleware's own filter records the requests.
+
+        :param conf: what tracing is, or would be, set up with.
+        :param others: where that filter may have its options from, too.
+        """
+        try:
+            _register_builtin(conf)
+            if not any(_has_builtin_on(one) for one in (conf, *others)):
+                return False
+        except Exception:
+            _guard.report('looking for the tracing of oslo.middleware')
+            return False
+        self._tell(f'oslo.middleware, as [{_BUILTIN}] enabled asks')
+        return True
+
+    def serve(
+        self,
+        application: wsgi.WSGIApplication,
+        environ: wsgi.WSGIEnvironment,
+        start_response: wsgi.StartResponse,
+    ) -> Iterable[bytes]:
+        """Let the application answer a request, and record it.
+
+        It runs in a context of its own: what an earlier request has left on
+        this thread is not its parent.
+        """
+        request = self._open(environ)
+        if request is None:
+            return application(environ, start_response)
+        token = context.enter(request.context)
+        try:
+            try:
+                body = application(environ, request.answering(start_response))
+            except BaseException as error:
+                request.fail(error, answered=False)
+                raise
+            return request.returned(body)
+        finally:
+            context.leave(token)
+
+    def _open(
+        self, environ: wsgi.WSGIEnvironment
+    ) -> _wsgi_request.Request | None:
+        """Start the span of a request, or None where it is not for us."""
+        try:
+            if self._is_recorded_by_others(environ):
+                return None
+            came = environ.get('PATH_INFO', '')
+            whole = environ.get('SCRIPT_NAME', '') + came
+            if self._is_ignored(whole):
+                return _wsgi_request.Request(
+                    environ, trace.INVALID_SPAN, self._silent
+                )
+            return self._start(environ, came, _decoded(whole) or '/')
+        except Exception:
+            _guard.report('starting the span of a request')
+            return None
+
+    def _start(
+        self, environ: wsgi.WSGIEnvironment, came: str, path: str
+    ) -> _wsgi_request.Request:
+        method, known, original = names.method(environ.get('REQUEST_METHOD'))
+        scrubbed = urls.path(path)
+        cleaned = names.cleaned_path(scrubbed)
+        attributes = {
+            attribute_names.HTTP_REQUEST_METHOD: known,
+            attribute_names.URL_PATH: scrubbed,
+        }
+        if original is not None:
+            attributes[attribute_names.HTTP_REQUEST_METHOD_ORIGINAL] = original
+        settings = self._settings
+        parentage = trust.decide(
+            self._propagation.from_environ(environ), settings.incoming
+        )
+        # This name is what samplers decide on; the route is known later.
+        span = self._tracer.start_span(
+            f'{method} {cleaned}',
+            parentage.context,
+            _SERVER,
+            attributes,
+            parentage.links,
+        )
+        current = trace.set_span_in_context(span, parentage.context)
+        started = span.get_span_context()
+        traceresponse = None
+        if parentage.believed:
+            if settings.traceresponse:
+                traceresponse = w3c.format_traceparent(started)
+        elif settings.request_id_is_trace_id and started.is_valid:
+            current = context.offer_request_id(current, started)
+        request = _wsgi_request.Request(
+            environ, span, context.root(current), traceresponse
+        )
+        if span.is_recording():
+            request.keep(settings, self._names, (method, came, path, cleaned))
+        return request
+
+    def _is_recorded_by_others(self, environ: wsgi.WSGIEnvironment) -> bool:
+        if environ.get(_wsgi_request.OPEN) or context.is_suppressed(http=True):
+            return True
+        current: Any = trace.get_current_span()
+        if (
+            not current.is_recording()
+            or getattr(current, 'kind', None) is not _SERVER
+        ):
+            return False
+        scope = getattr(current, 'instrumentation_scope', None)
+        name = getattr(scope, 'name', None)
+        if not isinstance(name, str) or not name.startswith(_FOREIGN):
+            return False
+        self._tell(name)
+        return True
+
+    def _is_ignored(self, path: str) -> object:
+        patterns = self._settings.ignored_paths
+        compiled_of, match = self._ignored
+        if patterns is not compiled_of:
+            match = _matcher(patterns)
+            self._ignored = (patterns, match)
+        return match(path)
+
+    def _tell(self, who: str) -> None:
+        if who not in self._told:
+            self._told.add(who)
+            LOG.info(
+                'Requests are recorded by %s: oslo.tracing adds no span of '
+                'its own to them.',
+                who,
+            )
+
+
+def _matcher(patterns: Sequence[str]) -> Callable[[str], object]:
+    exact = frozenset(patterns)
+    globs = [name for name in patterns if any(char in name for char in '*?[')]
+    if not globs:
+        return exact.__contains__
+    return re.compile(
+        '|'.join(
+            [*(re.escape(name) + r'\Z' for name in exact)]
+            + [fnmatch.translate(name) for name in globs]
+        )
+    ).match
+
+
+def _decoded(path: str) -> str:
+    """Return a path of WSGI, which is bytes in disguise, as text."""
+    path = path[:_MAX_PATH]
+    if path.isascii():
+        return path
+    try:
+        return path.encode('latin-1').decode('utf-8', 'backslashreplace')
+    except UnicodeError:
+        # Not every server keeps to PEP 3333.
+        return path.encode('utf-8', 'backslashreplace').decode()
+
+
+def _has_builtin_on(conf: cfg.ConfigOpts) -> bool:
+    try:
+        return bool(conf[_BUILTIN].enabled)
+    except (cfg.NoSuchGroupError, cfg.NoSuchOptError):
+        return False
+
+
+def _register_builtin(conf: cfg.ConfigOpts) -> None:
+    """Make the switch of oslo.middleware's filter readable.
+
+    That filter registers it when it is made: perhaps later, and perhaps on
+    another object that was read from the same files. Only the switch, since
+    another of its options is required.
+    """
+    module: Any = sys.modules.get('oslo_middleware.tracing')
+    for option in getattr(module, 'TRACING_OPTS', ()):
+        if option.name == 'enabled':
+            conf.register_opt(option, group=_BUILTIN)

@@ -1,0 +1,205 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a WSGI environment tells about its request on the way out.
+
+Not on the way in: HTTPProxyToWSGI, authentication and request ids sit
+inside of our filter and rewrite the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import re
+from typing import Any
+
+from oslo_tracing import attributes as attribute_names
+
+_MAX_ID = 255
+_MAX_ADDRESS = 255
+_MAX_USER_AGENT = 512
+
+#: Where the services leave the context of a request.
+_CONTEXTS = (
+    'nova.context',
+    'cinder.context',
+    'neutron.context',
+    'placement.context',
+    'keystone.oslo_request_context',
+    'openstack.context',
+    'oslo.context',
+    'manila.context',
+)
+_IDS = (
+    (attribute_names.OPENSTACK_REQUEST_ID, 'request_id'),
+    (attribute_names.OPENSTACK_GLOBAL_REQUEST_ID, 'global_request_id'),
+    (attribute_names.OPENSTACK_PROJECT_ID, 'project_id'),
+    (attribute_names.OPENSTACK_USER_ID, 'user_id'),
+    (attribute_names.OPENSTACK_DOMAIN_ID, 'domain_id'),
+)
+_CONFIRMED = (
+    (attribute_names.OPENSTACK_PROJECT_ID, 'HTTP_X_PROJECT_ID'),
+    (attribute_names.OPENSTACK_USER_ID, 'HTTP_X_USER_ID'),
+    (attribute_names.OPENSTACK_DOMAIN_ID, 'HTTP_X_DOMAIN_ID'),
+)
+_STATUS = 'HTTP_X_IDENTITY_STATUS'
+
+# oslo.middleware's format of request ids.
+_REQUEST_ID = re.compile(
+    r'req-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}'
+)
+_HOST = re.compile(
+    r'(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?'
+)
+_PORT = re.compile('[0-9]{1,5}')
+_SCHEMES = {'http': 80, 'https': 443}
+_PROTOCOLS = {
+    'HTTP/1.0': '1.0',
+    'HTTP/1.1': '1.1',
+    'HTTP/2': '2',
+    'HTTP/2.0': '2',
+    'HTTP/3': '3',
+}
+
+
+def says_confirmed(environ: Mapping[str, Any]) -> bool:
+    """Say whether a request comes with what only keystonemiddleware sets.
+
+    :param environ: as it is on the way in.
+    """
+    return _STATUS in environ
+
+
+def ends(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """Return who has asked whom, and how, as attributes."""
+    found: dict[str, Any] = {}
+    scheme = environ.get('wsgi.url_scheme')
+    port = _SCHEMES.get(scheme) if isinstance(scheme, str) else None
+    if port is not None:
+        found[attribute_names.URL_SCHEME] = scheme
+    match = _host(environ.get('HTTP_HOST'))
+    stated = match.group(3) if match else environ.get('SERVER_PORT')
+    match = match or _host(environ.get('SERVER_NAME'))
+    if match is not None:
+        found[attribute_names.SERVER_ADDRESS] = match[1] or match[2]
+        if isinstance(stated, str) and _PORT.fullmatch(stated):
+            number = int(stated)
+            port = number if 0 < number < 65536 else port
+        if port is not None:
+            found[attribute_names.SERVER_PORT] = port
+    client = environ.get('REMOTE_ADDR')
+    if isinstance(client, str) and client:
+        address = _client(client)
+        if address:
+            found[attribute_names.CLIENT_ADDRESS] = address
+    agent = environ.get('HTTP_USER_AGENT')
+    if isinstance(agent, str) and agent:
+        found[attribute_names.USER_AGENT_ORIGINAL] = agent[:_MAX_USER_AGENT]
+    protocol = _PROTOCOLS.get(environ.get('SERVER_PROTOCOL', ''))
+    if protocol is not None:
+        found[attribute_names.NETWORK_PROTOCOL_VERSION] = protocol
+    return found
+
+
+def ids(
+    environ: Mapping[str, Any], current: Any, said_confirmed: bool
+) -> dict[str, str]:
+    """Return whose request it was, as attributes.
+
+    :param environ: as it is on the way out.
+    :param current: a ``RequestContext`` that the request has made current,
+        or None.
+    :param said_confirmed: what :func:`says_confirmed` has answered.
+    """
+    found: dict[str, str] = {}
+    _keep(
+        found,
+        attribute_names.OPENSTACK_REQUEST_ID,
+        environ.get('openstack.request_id'),
+    )
+    _keep(
+        found,
+        attribute_names.OPENSTACK_GLOBAL_REQUEST_ID,
+        environ.get('openstack.global_request_id'),
+    )
+    context = _context(environ)
+    if context is None:
+        context = current
+    if context is not None:
+        for attribute, name in _IDS:
+            if attribute not in found:
+                _keep(found, attribute, getattr(context, name, None))
+    # A caller could send these headers too. keystonemiddleware takes them
+    # out, and leaves what no caller can.
+    if environ.get(_STATUS) == 'Confirmed' and (
+        not said_confirmed or 'keystone.token_auth' in environ
+    ):
+        for attribute, name in _CONFIRMED:
+            if attribute not in found:
+                _keep(found, attribute, environ.get(name))
+    if attribute_names.OPENSTACK_GLOBAL_REQUEST_ID not in found:
+        came: Any = environ.get('HTTP_X_OPENSTACK_REQUEST_ID')
+        if _is_request_id(came):
+            found[attribute_names.OPENSTACK_GLOBAL_REQUEST_ID] = came
+    return found
+
+
+def request_id_of(headers: Iterable[tuple[str, str]]) -> str | None:
+    """Return the request id that a response tells, if it does."""
+    for name, value in headers:
+        if name.lower() == 'x-openstack-request-id':
+            return value if _is_request_id(value) else None
+    return None
+
+
+def _context(environ: Mapping[str, Any]) -> Any:
+    for key in _CONTEXTS:
+        found = environ.get(key)
+        if found is not None and hasattr(found, 'request_id'):
+            return found
+    # Where WebOb keeps what glance and others set on the request.
+    kept = environ.get('webob.adhoc_attrs')
+    found = kept.get('context') if isinstance(kept, dict) else None
+    return found if hasattr(found, 'request_id') else None
+
+
+def _keep(found: dict[str, str], attribute: str, value: Any) -> None:
+    if isinstance(value, str) and value:
+        found[attribute] = value[:_MAX_ID]
+
+
+def _host(value: Any) -> re.Match[str] | None:
+    if not isinstance(value, str) or len(value) > _MAX_ADDRESS:
+        return None
+    return _HOST.fullmatch(value)
+
+
+def _is_request_id(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and len(value) == 40
+        and _REQUEST_ID.fullmatch(value) is not None
+    )
+
+
+def _client(address: str) -> str:
+    """Return the first of the addresses that proxies have listed.
+
+    It may be quoted, in brackets and with a port, as RFC 7239 has it.
+    """
+    first = address[:_MAX_ADDRESS].partition(',')[0].strip(' \t"')
+    if first.startswith('['):
+        return first[1:].partition(']')[0]
+    if first.count(':') == 1:
+        return first.partition(':')[0]
+    return first

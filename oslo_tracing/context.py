@@ -1,0 +1,278 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is active now: the OpenTelemetry context, as this library uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextvars
+import sys
+from typing import Any
+import uuid
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from oslo_tracing import leases
+
+# OpenTelemetry's own keys: the first is for everything, the second for what
+# HTTP instrumentations record. Older code sets the plain text.
+_SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
+_SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
+_SUPPRESS_PLAIN = 'suppress_instrumentation'
+
+_REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
+#: Set in what a unit of work runs under: a request, the handling of a
+#: message, a call that was handed over. Where it is known, to what is first
+#: of the trace in this process.
+_UNIT = otel_context.create_key('oslo_tracing.unit')
+#: A span that stands for the trace that ``update_store()`` has restored.
+_RESTORED = otel_context.create_key('oslo_tracing.restored')
+_IN_NO_TRACE = otel_context.set_value(_UNIT, True, otel_context.Context())
+
+_KEEP = object()
+_STORE: contextvars.ContextVar[Any] = contextvars.ContextVar(
+    'oslo_tracing.request_context', default=None
+)
+
+
+def attach(span: trace.Span) -> Any:
+    """Make a span the current one.
+
+    :returns: what :func:`detach` takes.
+    """
+    return otel_context.attach(trace.set_span_in_context(span))
+
+
+def detach(token: Any) -> None:
+    """Put back what was current before :func:`attach`; None is no-op."""
+    if token is not None:
+        otel_context.detach(token)
+
+
+def is_suppressed(http: bool = False) -> bool:
+    """Say whether nothing is to be recorded here.
+
+    :param http: ask for outgoing HTTP, which has a key of its own.
+    """
+    current = otel_context.get_current()
+    return bool(
+        current.get(_SUPPRESS_ALL)
+        or current.get(_SUPPRESS_PLAIN)
+        or (http and current.get(_SUPPRESS_HTTP))
+    )
+
+
+def has_parent() -> bool:
+    """Say whether a span, recorded or not, is active."""
+    return trace.get_current_span().get_span_context().is_valid
+
+
+def suppress() -> Any:
+    """Make this library and others record nothing until :func:`detach`.
+
+    :returns: what :func:`detach` takes.
+    """
+    current = otel_context.set_value(_SUPPRESS_ALL, True)
+    return otel_context.attach(
+        otel_context.set_value(_SUPPRESS_HTTP, True, current)
+    )
+
+
+def silent() -> otel_context.Context:
+    """Return a context of its own in which nothing is recorded."""
+    empty = otel_context.set_value(_SUPPRESS_ALL, True, otel_context.Context())
+    return otel_context.set_value(_SUPPRESS_HTTP, True, empty)
+
+
+def request_context() -> Any:
+    """Return this thread's ``RequestContext``, None where there is none."""
+    module: Any = sys.modules.get('oslo_context.context')
+    return None if module is None else module.get_current()
+
+
+def offer_request_id(
+    current: otel_context.Context, started: trace.SpanContext
+) -> otel_context.Context:
+    """Let the next request id made under a context be its trace's id.
+
+    Only the first: nova relies on the ids of one request being different.
+
+    :param current: the context that the request will run under.
+    :param started: of the SERVER span that started the trace.
+    :returns: the context to run under instead.
+    """
+    return otel_context.set_value(_REQUEST_ID, [started.trace_id], current)
+
+
+def take_request_id() -> str | None:
+    """Return the request id on offer, to the first who asks."""
+    offered: Any = otel_context.get_current().get(_REQUEST_ID)
+    try:
+        # Threads may race for it: only one gets it from a list.
+        return f'req-{uuid.UUID(int=offered.pop())}' if offered else None
+    except IndexError:
+        return None
+
+
+def unit(current: otel_context.Context) -> otel_context.Context:
+    """Return a context, marked as what a unit of work runs under."""
+    if _UNIT in current:
+        return current
+    return otel_context.set_value(_UNIT, True, current)
+
+
+def root(current: otel_context.Context) -> otel_context.Context:
+    """Return the same for what is first of a trace in this process.
+
+    :returns: what :func:`ended` is to be called with.
+    """
+    return otel_context.set_value(_UNIT, leases.LocalRoot(), current)
+
+
+def ended(current: otel_context.Context) -> None:
+    """Note the end of what runs under a context of :func:`root`."""
+    first = current.get(_UNIT)
+    if isinstance(first, leases.LocalRoot):
+        first.end()
+
+
+def restore(found: trace.SpanContext | None) -> None:
+    """Run what is left of a unit of work in the trace that it belongs to.
+
+    Only inside a unit of work, whose end undoes it, and only where no span
+    is active; what this function restored before is replaced.
+
+    :param found: the trace, None to be in none again.
+    """
+    current = otel_context.get_current()
+    if _UNIT not in current or is_suppressed():
+        return
+    span = trace.get_current_span(current)
+    if span is current.get(_RESTORED):
+        if found is None:
+            otel_context.attach(
+                trace.set_span_in_context(trace.INVALID_SPAN, current)
+            )
+            return
+    elif span.get_span_context().is_valid or isinstance(span, leases.Lease):
+        # A thread that outlives its lease is no unit of work.
+        return
+    if found is not None:
+        restored = trace.NonRecordingSpan(found)
+        current = otel_context.set_value(_RESTORED, restored, current)
+        otel_context.attach(trace.set_span_in_context(restored, current))
+
+
+def stored() -> Any:
+    """Return the ``RequestContext`` of this task, None where it has none.
+
+    Only with ``context_store = contextvars``.
+    """
+    kept = _STORE.get()
+    return kept.get() if isinstance(kept, leases.LentRequest) else kept
+
+
+def store(request_context: Any) -> None:
+    """Make a ``RequestContext`` the one of this task."""
+    _STORE.set(request_context)
+
+
+#: What a unit of work runs under: a context, and a ``RequestContext``.
+Load = tuple[otel_context.Context, Any]
+
+
+def to_carry() -> Load:
+    """Return what work that is handed over from here is to run under.
+
+    Where nothing is active that is a context in no trace, always the same:
+    what earlier work has left on a pooled thread is not for the next.
+    """
+    current = otel_context.get_current()
+    if not current:
+        return _IN_NO_TRACE, stored()
+    span = trace.get_current_span(current)
+    if isinstance(span, leases.Lease):
+        # A unit of work keeps for good what was lent to its starter.
+        if span.is_over():
+            return _IN_NO_TRACE, None
+        current = trace.set_span_in_context(span.lent, current)
+    return unit(current), stored()
+
+
+def to_lend() -> Load | None:
+    """Return what a thread that is started here is to run under.
+
+    :returns: None where no trace is active.
+    """
+    if not has_parent():
+        return None
+    current, request_context = to_carry()
+    first = current.get(_UNIT)
+    if not isinstance(first, leases.LocalRoot):
+        first = None
+    lease = leases.Lease(trace.get_current_span(current), first)
+    if request_context is not None:
+        request_context = leases.LentRequest(request_context, lease)
+    return trace.set_span_in_context(lease, current), request_context
+
+
+class Carried:
+    """A function that runs under the context of who handed it over.
+
+    Only OpenTelemetry's and oslo.context's: the other context variables of
+    the service are as they would be without us.
+
+    :param function: what to call; its result or exception passes.
+    """
+
+    __slots__ = ('_function', '_load')
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._load = to_carry()
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        token = enter(*self._load)
+        try:
+            return self._function(*args, **kwargs)
+        finally:
+            leave(token)
+
+    def __repr__(self) -> str:
+        return repr(self._function)
+
+
+def enter(current: otel_context.Context, request_context: Any = _KEEP) -> Any:
+    """Begin a unit of work under exactly this context.
+
+    :param request_context: the ``RequestContext`` that it starts with, by
+        default the one that is there.
+    :returns: what :func:`leave` takes.
+    """
+    if request_context is _KEEP:
+        request_context = _STORE.get()
+    kept = _STORE.set(request_context)
+    return otel_context.attach(current), kept
+
+
+def leave(token: Any) -> None:
+    """End a unit of work: all is as it was before :func:`enter`."""
+    current, kept = token
+    try:
+        _STORE.reset(kept)
+    except ValueError:
+        # Another task closes what this one has opened; nothing to put back.
+        pass
+    finally:
+        otel_context.detach(current)

@@ -1,0 +1,374 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Every option of the ``[tracing]`` group.
+
+Names follow OpenTelemetry's where it has one; times are in seconds.
+``settings`` reads them, nothing else does.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from oslo_config import cfg
+from oslo_config import types
+
+GROUP = cfg.OptGroup(
+    'tracing',
+    title='Distributed tracing with OpenTelemetry',
+    help='One trace for each request, from the first API to the last SQL '
+    'statement. Where an option is not set, the OTEL_* environment variable '
+    'of the same meaning is used if there is one.',
+)
+
+_OPTS = [
+    cfg.BoolOpt(
+        'enabled',
+        default=False,
+        help='Trace this service. When False no library is hooked, no thread '
+        'is started and nothing is imported. OTEL_SDK_DISABLED=true turns '
+        'tracing off where this option is not set in a file.',
+    ),
+    cfg.StrOpt(
+        'service_name',
+        help='The name that this service has in every trace (the resource '
+        'attribute service.name), for example nova-api. Default: '
+        'OTEL_SERVICE_NAME, else the service.name of resource_attributes, '
+        'else the name that the service passes to setup(), else the name of '
+        'the program.',
+    ),
+    cfg.DictOpt(
+        'resource_attributes',
+        default={},
+        help='What describes this process in every span, as key:value '
+        'pairs, for example '
+        'cloud.region:RegionOne,deployment.environment.name:prod. '
+        'service.namespace is openstack unless it is set here.',
+    ),
+    cfg.ListOpt(
+        'exporters',
+        default=['otlp'],
+        help='Where finished spans go, one or several of: otlp (a '
+        'collector, Jaeger, Tempo), file (OTLP JSON lines in '
+        'file_directory), log (one line for each span in the log of the '
+        'service), none, or any exporter that an installed package offers '
+        'under the entry point group opentelemetry_traces_exporter.',
+    ),
+    cfg.StrOpt(
+        'otlp_endpoint',
+        default='http://localhost:4318',
+        help='Base URL of the OTLP receiver. /v1/traces is appended for '
+        'HTTP unless it is there already. https turns TLS on. Credentials '
+        'do not belong here but in otlp_headers.',
+    ),
+    cfg.StrOpt(
+        'otlp_protocol',
+        default='http/protobuf',
+        choices=[
+            ('http/protobuf', 'Protocol Buffers over HTTP, port 4318'),
+            ('grpc', 'gRPC, port 4317'),
+        ],
+        help='How to speak to the OTLP receiver.',
+    ),
+    cfg.Opt(
+        'otlp_headers',
+        type=types.Dict(),
+        default={},
+        secret=True,
+        help='Headers for every export request, as key:value pairs, for '
+        'example to authenticate with the receiver.',
+    ),
+    cfg.FloatOpt(
+        'otlp_timeout',
+        default=10.0,
+        min=0.1,
+        max=600.0,
+        help='How long one export may take, in seconds. Requests of the '
+        'service never wait for it.',
+    ),
+    cfg.StrOpt(
+        'otlp_compression',
+        default='gzip',
+        choices=[('none', 'Send as is'), ('gzip', 'Compress')],
+        help='Compression of export requests.',
+    ),
+    cfg.StrOpt(
+        'otlp_ca_file',
+        help='PEM file with the certificates of the authorities that the '
+        'OTLP receiver is verified with. Default: those that requests or '
+        'gRPC trusts by itself.',
+    ),
+    cfg.StrOpt(
+        'otlp_cert_file',
+        help='PEM file with the client certificate, for mutual TLS.',
+    ),
+    cfg.StrOpt(
+        'otlp_key_file',
+        help='PEM file with the private key of otlp_cert_file.',
+    ),
+    cfg.BoolOpt(
+        'otlp_insecure',
+        default=False,
+        help='Speak gRPC without TLS where otlp_endpoint has no scheme. '
+        'With a scheme, http or https decides.',
+    ),
+    cfg.StrOpt(
+        'file_directory',
+        help='Directory for the file exporter, required by it. Made with '
+        'mode 0750 where it is missing; refused where everybody may write '
+        'to it.',
+    ),
+    cfg.IntOpt(
+        'file_max_bytes',
+        default=64 * 1024 * 1024,
+        min=64 * 1024,
+        help='A trace file of this size, in bytes, is closed and a new one '
+        'is begun.',
+    ),
+    cfg.IntOpt(
+        'file_total_max_bytes',
+        default=2 * 1024 * 1024 * 1024,
+        min=64 * 1024,
+        help='How much all trace files in file_directory may hold together, '
+        'in bytes. The oldest closed files are removed.',
+    ),
+    cfg.StrOpt(
+        'sampler',
+        default='parentbased_traceidratio',
+        help='Which requests are traced: parentbased_traceidratio (follow '
+        'the caller, else sample_ratio), traceidratio (sample_ratio, '
+        'whatever the caller decided), always_on, always_off, '
+        'parentbased_always_on, parentbased_always_off, or any sampler that '
+        'an installed package offers under the entry point group '
+        'opentelemetry_traces_sampler.',
+    ),
+    cfg.FloatOpt(
+        'sample_ratio',
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        mutable=True,
+        help='Share of the traces that start in this service which are '
+        'recorded: 1.0 is all of them, 0.01 one in a hundred. A request '
+        'that is not recorded still passes its ids on.',
+    ),
+    cfg.ListOpt(
+        'propagators',
+        default=['tracecontext', 'baggage'],
+        help='How the trace travels in HTTP headers, the first that an '
+        'incoming request carries wins: tracecontext and baggage (W3C), '
+        'none, or any propagator that an installed package offers under '
+        'the entry point group opentelemetry_propagator, as b3 or jaeger.',
+    ),
+    cfg.StrOpt(
+        'incoming',
+        default='trust',
+        choices=[
+            ('trust', 'Callers may continue their trace and decide on it'),
+            ('link', 'Start a new trace with a link to that of the caller'),
+            ('ignore', 'Start a new trace'),
+        ],
+        help='Whose trace context an API believes. trust is for services '
+        'that only other services reach: there anybody who can send a '
+        'request can join a trace and have it recorded or not. Use link '
+        'or ignore where strangers send requests.',
+    ),
+    cfg.StrOpt(
+        'incoming_rpc',
+        default='trust',
+        choices=[
+            ('trust', 'Senders may continue their trace and decide on it'),
+            ('link', 'Start a new trace with a link to that of the sender'),
+        ],
+        help='The same for messages. link is for services whose topics can '
+        'be reached by agents inside of guests.',
+    ),
+    cfg.ListOpt(
+        'propagate_to',
+        default=['*'],
+        help='Hosts to which outgoing HTTP requests carry the trace, as '
+        'globs, for example ``*.internal.example.com``. Requests to other '
+        'hosts are traced, but carry nothing.',
+    ),
+    cfg.BoolOpt(
+        'request_id_is_trace_id',
+        default=True,
+        help='Where a request starts a trace its request id is req- and the '
+        'trace id, so that either finds the other.',
+    ),
+    cfg.BoolOpt(
+        'traceresponse',
+        default=True,
+        help='Answer callers whose trace context was believed with a '
+        'traceresponse header (W3C Trace Context level 2).',
+    ),
+    cfg.BoolOpt(
+        'trace_http_server',
+        default=True,
+        help='Trace the requests that the WSGI API of this service gets.',
+    ),
+    cfg.BoolOpt(
+        'trace_http_client',
+        default=True,
+        help='Trace outgoing HTTP requests (keystoneauth1, requests).',
+    ),
+    cfg.BoolOpt(
+        'trace_rpc',
+        default=True,
+        help='Trace RPC over oslo.messaging, asking and answering.',
+    ),
+    cfg.BoolOpt(
+        'trace_notifications',
+        default=True,
+        help='Trace notifications over oslo.messaging, sent and received.',
+    ),
+    cfg.BoolOpt(
+        'trace_db',
+        default=True,
+        help='Trace SQL statements, commits and rollbacks of SQLAlchemy.',
+    ),
+    cfg.BoolOpt(
+        'trace_periodic',
+        default=True,
+        help='Trace periodic tasks and looping calls of futurist and '
+        'oslo.service, each run outside of a request as a trace of its own.',
+    ),
+    cfg.ListOpt(
+        'ignored_paths',
+        default=['/healthcheck'],
+        mutable=True,
+        help='Paths of requests that get no span at all, exact or as globs, '
+        'compared with the whole path of the request.',
+    ),
+    cfg.StrOpt(
+        'db_query_text',
+        default='auto',
+        choices=[
+            ('auto', 'The text with its bind markers, literals taken out'),
+            ('none', 'No text'),
+        ],
+        help='What of an SQL statement is recorded. Values of bind '
+        'parameters never are.',
+    ),
+    cfg.BoolOpt(
+        'db_comment',
+        default=False,
+        help="Append ``/*traceparent='...'*/`` to SQL statements, so that the "
+        "database's own logs lead to the trace. Statements of one text then "
+        'differ in the comment, which defeats caches keyed by the text.',
+    ),
+    cfg.BoolOpt(
+        'exception_messages',
+        default=False,
+        help='Record the messages of exceptions, scrubbed. They can hold '
+        'what users sent. Never those of database errors.',
+    ),
+    cfg.ListOpt(
+        'excluded_attributes',
+        default=[],
+        mutable=True,
+        help='Attributes that are never recorded, as globs, for example '
+        'client.address,openstack.user_id.',
+    ),
+    cfg.IntOpt(
+        'attribute_length_limit',
+        default=4096,
+        min=64,
+        max=65536,
+        help='Longest value of an attribute, in characters. Longer ones '
+        'are cut.',
+    ),
+    cfg.IntOpt(
+        'max_queue_size',
+        default=2048,
+        min=1,
+        max=1048576,
+        help='How many finished spans may wait for export, in spans. When '
+        'the queue is full new spans are dropped and counted; requests '
+        'never wait.',
+    ),
+    cfg.IntOpt(
+        'max_export_batch_size',
+        default=512,
+        min=1,
+        max=65536,
+        help='How many spans one export sends at the most, in spans.',
+    ),
+    cfg.FloatOpt(
+        'schedule_delay',
+        default=5.0,
+        min=0.01,
+        max=3600.0,
+        help='How long a finished span waits for others before it is '
+        'exported, in seconds.',
+    ),
+    cfg.FloatOpt(
+        'shutdown_timeout',
+        default=2.0,
+        min=0.0,
+        max=60.0,
+        help='How long the end of the process may be delayed to send the '
+        'last spans, in seconds.',
+    ),
+    cfg.StrOpt(
+        'context_store',
+        choices=[
+            ('thread', 'One for each thread; oslo.context is left as it is'),
+            ('contextvars', 'One for each task, handed on with the trace'),
+        ],
+        help='Where oslo.context keeps the RequestContext that '
+        'oslo_context.context.get_current() returns. Default: thread, and '
+        'contextvars where setup() is called under a running event loop, '
+        'since the tasks of a loop share its thread.',
+    ),
+    cfg.BoolOpt(
+        'log_correlation',
+        default=True,
+        help='Put trace_id and span_id on every log record, for '
+        'logging_context_format_string and the JSON formatter.',
+    ),
+]
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    """Return the options for ``oslo-config-generator`` and the docs.
+
+    :returns: a copy, as the entry point group ``oslo.config.opts`` asks.
+    """
+    return [(copy.deepcopy(GROUP), copy.deepcopy(_OPTS))]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register the options on ``conf``, and on nothing else.
+
+    :param conf: any configuration object; registering twice is harmless.
+    """
+    # oslo.config keeps options and their new defaults in the group, of which
+    # its own copy is a shallow one: one ConfigOpts would change the others.
+    conf.register_group(copy.deepcopy(GROUP))
+    conf.register_opts(_OPTS, group=GROUP.name)
+
+
+def set_defaults(conf: cfg.ConfigOpts, **defaults: Any) -> None:
+    """Give a service's own defaults for ``[tracing]`` options.
+
+    What an operator sets in a file, and an ``OTEL_*`` variable, is stronger.
+
+    :param conf: the configuration that the options are registered on.
+    :param defaults: option names with their new defaults.
+    :raises oslo_config.cfg.NoSuchOptError: for an unknown option.
+    """
+    register_opts(conf)
+    for name, value in defaults.items():
+        conf.set_default(name, value, group=GROUP.name)

@@ -1,0 +1,299 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The tracer provider of this process, and the global one that leads to it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import logging
+import os
+import socket
+import time
+from typing import Any
+import uuid
+
+from opentelemetry.sdk import resources
+from opentelemetry.sdk import trace as sdk_trace
+from opentelemetry.sdk.trace import id_generator
+from opentelemetry.sdk.trace import sampling
+from opentelemetry import trace
+from opentelemetry.util import types
+
+from oslo_tracing import attributes as names
+from oslo_tracing import settings as settings_module
+
+DISTRIBUTION = 'oslo.tracing'
+
+#: Seconds between two lines of the SDK that say the same.
+_QUIET = 60.0
+_MESSAGES = 64
+
+
+def own_version() -> str:
+    """Return the version of this library, or ``'unknown'`` in a checkout."""
+    try:
+        return importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return 'unknown'
+
+
+class UrandomIds(id_generator.IdGenerator):
+    """Ids from the operating system's randomness.
+
+    Not from ``random``, as the SDK's: the state of that generator can be
+    computed from the ids of about a hundred responses, and with it what
+    the service's own ``random`` gives next.
+    """
+
+    def generate_span_id(self) -> int:
+        while True:
+            value = int.from_bytes(os.urandom(8), 'big')
+            if value:
+                return value
+
+    def generate_trace_id(self) -> int:
+        while True:
+            value = int.from_bytes(os.urandom(16), 'big')
+            if value:
+                return value
+
+    def is_trace_id_random(self) -> bool:
+        """Set the random flag of W3C Trace Context level 2."""
+        return True
+
+
+class ProcessResource:
+    """Describes the process that asks; a forked child gets its own answer.
+
+    :param settings: for the names that the operator gave.
+    """
+
+    def __init__(self, settings: settings_module.Settings) -> None:
+        self._settings = settings
+        self._described: tuple[int, resources.Resource] | None = None
+
+    def __call__(self) -> resources.Resource:
+        """Return the resource, the same for the life of a process."""
+        pid = os.getpid()
+        described = self._described
+        if described is None or described[0] != pid:
+            described = (pid, _resource(self._settings, pid))
+            self._described = described
+        return described[1]
+
+
+def _resource(
+    settings: settings_module.Settings, pid: int
+) -> resources.Resource:
+    described: dict[str, Any] = {
+        names.SERVICE_NAMESPACE: 'openstack',
+        names.SERVICE_INSTANCE_ID: str(uuid.uuid4()),
+        names.HOST_NAME: socket.gethostname(),
+        **_sdk_attributes(),
+        **_service_version(settings.service_name),
+        **settings.resource_attributes,
+        names.SERVICE_NAME: settings.service_name,
+        names.TELEMETRY_DISTRO_NAME: DISTRIBUTION,
+        names.TELEMETRY_DISTRO_VERSION: own_version(),
+        names.PROCESS_PID: pid,
+    }
+    return resources.Resource(described, names.SCHEMA_URL)
+
+
+def _sdk_attributes() -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in resources._DEFAULT_RESOURCE.attributes.items()
+        if key.startswith('telemetry.sdk.')
+    }
+
+
+def _service_version(service_name: str) -> dict[str, str]:
+    """Find the distribution that a service name such as nova-api is of."""
+    for distribution in (service_name, service_name.partition('-')[0]):
+        try:
+            return {
+                names.SERVICE_VERSION: importlib.metadata.version(distribution)
+            }
+        except (importlib.metadata.PackageNotFoundError, ValueError):
+            continue
+    return {}
+
+
+def build(
+    settings: settings_module.Settings,
+    described: resources.Resource,
+    sampler: sampling.Sampler,
+    processor: sdk_trace.SpanProcessor,
+) -> sdk_trace.TracerProvider:
+    """Build the provider that records.
+
+    :param settings: for the limits.
+    :param described: this process.
+    :param sampler: decides on every span.
+    :param processor: gets every ended span.
+    """
+    length = settings.attribute_length_limit
+    count = settings.attribute_count_limit
+    built = _Provider(
+        resource=described,
+        sampler=sampler,
+        shutdown_on_exit=False,
+        id_generator=UrandomIds(),
+        span_limits=sdk_trace.SpanLimits(
+            max_attributes=count,
+            max_events=settings.event_count_limit,
+            max_links=settings.link_count_limit,
+            max_span_attributes=count,
+            max_event_attributes=count,
+            max_link_attributes=count,
+            max_attribute_length=length,
+            max_span_attribute_length=length,
+        ),
+    )
+    built.add_span_processor(processor)
+    return built
+
+
+class _Provider(sdk_trace.TracerProvider):
+    """The SDK's, save for what it does after a fork.
+
+    It would describe the child by detectors that run in a thread pool, from
+    a hook that uWSGI does not run. The exporters' pipeline describes each
+    process when it exports.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # OTEL_SDK_DISABLED is weaker than the option, which is on here.
+        self._disabled = False
+
+    def _handle_fork(self) -> None:
+        return None
+
+
+class DelegatingProvider(trace.TracerProvider):
+    """The global provider, which can be set once in a process.
+
+    ``setup()`` attaches what records, ``shutdown()`` detaches it; a tracer
+    that somebody took in between goes on working.
+    """
+
+    def __init__(self) -> None:
+        self._current: trace.TracerProvider = trace.NoOpTracerProvider()
+
+    def attach(self, provider: trace.TracerProvider) -> None:
+        """Send everything to ``provider``."""
+        self._current = provider
+
+    def detach(self) -> None:
+        """Record nothing from now on."""
+        self._current = trace.NoOpTracerProvider()
+
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: types.Attributes | None = None,
+    ) -> trace.Tracer:
+        return _DelegatingTracer(
+            self,
+            (
+                instrumenting_module_name,
+                instrumenting_library_version,
+                schema_url,
+                attributes,
+            ),
+        )
+
+
+class _DelegatingTracer(trace.Tracer):
+    def __init__(
+        self, provider: DelegatingProvider, scope: tuple[Any, ...]
+    ) -> None:
+        self._provider = provider
+        self._scope = scope
+        self._made: tuple[Any, trace.Tracer] = (None, trace.NoOpTracer())
+
+    def _tracer(self) -> trace.Tracer:
+        made_by, tracer = self._made
+        current = self._provider._current
+        if made_by is not current:
+            tracer = current.get_tracer(*self._scope)
+            self._made = (current, tracer)
+        return tracer
+
+    def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
+        return self._tracer().start_span(*args, **kwargs)
+
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+        return self._tracer().start_as_current_span(*args, **kwargs)
+
+
+class _OnceAMinute(logging.Filter):
+    """Lets each message of a logger pass once a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        text = str(record.msg)
+        if now - self._said.get(text, -_QUIET) < _QUIET:
+            return False
+        # The SDK has a handful of messages; others may log there too.
+        if len(self._said) >= _MESSAGES:
+            self._said.clear()
+        self._said[text] = now
+        return True
+
+
+def quiet_sdk(undo: contextlib.ExitStack) -> None:
+    """Keep the SDK from filling a service's log, until ``undo`` closes.
+
+    It warns of each attribute that it cuts, and of each span that is used
+    after its end, however many.
+    """
+    for name in ('opentelemetry.attributes', 'opentelemetry.sdk.trace'):
+        logger = logging.getLogger(name)
+        rarely = _OnceAMinute()
+        logger.addFilter(rarely)
+        undo.callback(logger.removeFilter, rarely)
+
+
+def foreign_provider() -> trace.TracerProvider | None:
+    """Return the global provider if somebody else set it before us."""
+    present = trace.get_tracer_provider()
+    if isinstance(present, DelegatingProvider | trace.ProxyTracerProvider):
+        return None
+    return present
+
+
+def attach_globally(
+    provider: trace.TracerProvider,
+) -> DelegatingProvider | None:
+    """Make a provider the global one, unless somebody else's is set.
+
+    :returns: what to detach it from later, or None.
+    """
+    present = trace.get_tracer_provider()
+    if isinstance(present, trace.ProxyTracerProvider):
+        trace.set_tracer_provider(DelegatingProvider())
+        present = trace.get_tracer_provider()
+    if not isinstance(present, DelegatingProvider):
+        return None
+    present.attach(provider)
+    return present

@@ -1,0 +1,254 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Spans while tracing is on, and the one place that writes exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from collections.abc import Callable
+from collections.abc import Generator
+from collections.abc import Mapping
+import functools
+import os
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from oslo_tracing import _guard
+from oslo_tracing import attributes as names
+from oslo_tracing import context
+from oslo_tracing.scrub import errors
+from oslo_tracing import settings as settings_module
+
+#: What :meth:`Recorder.open` takes, for a decorated function.
+How = tuple[
+    str, Mapping[str, Any] | None, trace.SpanKind | None, bool, str | None
+]
+
+_ERROR = trace.StatusCode.ERROR
+
+
+def record_error(
+    span: trace.Span,
+    error: BaseException,
+    settings: settings_module.Settings,
+    *,
+    status: bool = True,
+    kind: str | None = None,
+) -> None:
+    """Write an exception into a span, without what must not be said.
+
+    Its class and the frames of its stack, and its message only where
+    ``exception_messages`` asks for it and it is not a database's. Where
+    OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN is ``logs`` the event is not
+    written to the span, as the conventions for exceptions in logs ask.
+
+    :param span: the span; nothing is done unless it records.
+    :param error: what was raised.
+    :param settings: for ``exception_messages``.
+    :param status: False where the error is expected: it then is told by
+        ``error.type`` alone, without an event.
+    :param kind: its class where that is not the error's own, as for what
+        was raised in another process.
+    """
+    try:
+        if not span.is_recording():
+            return
+        kind = errors.class_name(error) if kind is None else kind[:256]
+        span.set_attribute(names.ERROR_TYPE, kind)
+        if not status:
+            return
+        span.set_status(_ERROR, kind)
+        if os.environ.get('OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN') == 'logs':
+            return
+        written = {
+            names.EXCEPTION_TYPE: kind,
+            names.EXCEPTION_STACKTRACE: errors.frames(
+                error, settings.attribute_length_limit
+            ),
+        }
+        if settings.exception_messages:
+            message = errors.message(error)
+            if message is not None:
+                written[names.EXCEPTION_MESSAGE] = message
+        span.add_event(names.EVENT_EXCEPTION, written)
+    except Exception:
+        _guard.report('recording an exception')
+
+
+def _finish(span: trace.Span) -> None:
+    """End a span; whoever processes it cannot break the service."""
+    try:
+        span.end()
+    except Exception:
+        _guard.report('ending a span of the service')
+
+
+class OpenSpan:
+    """A span of a service's own, as a context manager."""
+
+    __slots__ = ('_settings', '_span', '_token')
+
+    def __init__(
+        self, span: trace.Span, settings: settings_module.Settings
+    ) -> None:
+        self._span = span
+        self._settings = settings
+        self._token: Any = None
+
+    def __enter__(self) -> trace.Span:
+        self._token = context.attach(self._span)
+        return self._span
+
+    def __exit__(
+        self, kind: Any, error: BaseException | None, trace_back: Any
+    ) -> None:
+        context.detach(self._token)
+        # Not isinstance(): that asks the error what its class is.
+        if error is not None and issubclass(type(error), Exception):
+            record_error(self._span, error, self._settings)
+        _finish(self._span)
+
+
+class Recorder:
+    """Opens spans of a service's own.
+
+    :param tracer: makes them.
+    :param settings: what to record of exceptions.
+    """
+
+    def __init__(
+        self, tracer: trace.Tracer, settings: settings_module.Settings
+    ) -> None:
+        self._tracer = tracer
+        self._settings = settings
+
+    def open(
+        self,
+        name: str,
+        attributes: Mapping[str, Any] | None,
+        kind: trace.SpanKind | None,
+        root: bool,
+        code: str | None = None,
+    ) -> OpenSpan | None:
+        """Start a span, or None where none is to be recorded.
+
+        :param code: the function that it is about, fully qualified.
+        """
+        span = self._start_guarded((name, attributes, kind, root, code))
+        return None if span is None else OpenSpan(span, self._settings)
+
+    def current_trace_id(self) -> str | None:
+        """Return the current trace's id in hexadecimal, or None."""
+        current = trace.get_current_span().get_span_context()
+        if not current.is_valid:
+            return None
+        return trace.format_trace_id(current.trace_id)
+
+    def drive(
+        self, generator: Generator[Any, Any, Any], how: How
+    ) -> Generator[Any, Any, Any]:
+        """Run a generator under a span that is current only inside of it."""
+        span = self._start_guarded(how)
+        if span is None:
+            return (yield from generator)
+        resume: Callable[[], Any] = functools.partial(next, generator)
+        try:
+            while True:
+                token = context.attach(span)
+                try:
+                    value = resume()
+                except StopIteration as end:
+                    return end.value
+                finally:
+                    context.detach(token)
+                try:
+                    sent = yield value
+                except GeneratorExit:
+                    token = context.attach(span)
+                    try:
+                        generator.close()
+                    finally:
+                        context.detach(token)
+                    raise
+                except BaseException as thrown:
+                    resume = functools.partial(generator.throw, thrown)
+                else:
+                    resume = functools.partial(generator.send, sent)
+        except Exception as error:
+            record_error(span, error, self._settings)
+            raise
+        finally:
+            _finish(span)
+
+    async def drive_async(
+        self, generator: AsyncGenerator[Any, Any], how: How
+    ) -> AsyncGenerator[Any, Any]:
+        """Do the same for an asynchronous generator."""
+        span = self._start_guarded(how)
+        if span is None:
+            # There is no ``yield from`` for these; not to be in a trace is
+            # to run under a span that is not recorded.
+            span = trace.INVALID_SPAN
+        resume: Callable[[], Any] = generator.__anext__
+        try:
+            while True:
+                token = context.attach(span)
+                try:
+                    value = await resume()
+                except StopAsyncIteration:
+                    return
+                finally:
+                    context.detach(token)
+                try:
+                    sent = yield value
+                except GeneratorExit:
+                    token = context.attach(span)
+                    try:
+                        await generator.aclose()
+                    finally:
+                        context.detach(token)
+                    raise
+                except BaseException as thrown:
+                    resume = functools.partial(generator.athrow, thrown)
+                else:
+                    resume = functools.partial(generator.asend, sent)
+        except Exception as error:
+            record_error(span, error, self._settings)
+            raise
+        finally:
+            _finish(span)
+
+    def _start_guarded(self, how: How) -> trace.Span | None:
+        try:
+            return self._start(how)
+        except Exception:
+            _guard.report('starting a span of the service')
+            return None
+
+    def _start(self, how: How) -> trace.Span | None:
+        name, attributes, kind, root, code = how
+        if context.is_suppressed():
+            return None
+        where = None
+        if root:
+            where = otel_context.Context()
+        elif not context.has_parent():
+            return None
+        given = dict(attributes) if attributes else {}
+        if code is not None:
+            given[names.CODE_FUNCTION_NAME] = code
+        return self._tracer.start_span(
+            name, where, kind or trace.SpanKind.INTERNAL, given
+        )

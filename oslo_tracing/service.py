@@ -1,0 +1,267 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Set-up of tracing in a service: from options to spans, and back."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import logging
+from typing import Any
+
+from oslo_config import cfg
+
+from oslo_tracing import _guard
+from oslo_tracing import _runtime
+from oslo_tracing import exceptions
+from oslo_tracing import opts
+from oslo_tracing import settings as settings_module
+from oslo_tracing import stats
+
+LOG = logging.getLogger(__name__)
+
+
+class Tracing:
+    """Tracing as it is set up in this process.
+
+    Made by :func:`setup`; a service needs nothing of it.
+
+    :ivar settings: the options' values.
+    :ivar propagation: reads and writes trace context.
+    :ivar provider: the tracer provider that records.
+    :ivar processor: the pipeline to the exporters, None where somebody
+        else's provider records.
+    :ivar stats: what was exported, and what was dropped and why.
+    :ivar recorder: opens spans of the service's own.
+    :ivar http_server: what all WSGI filters of the process share; made by
+        the first of them.
+    """
+
+    def __init__(self, settings: settings_module.Settings) -> None:
+        self.settings = settings
+        self.provider: Any = None
+        self.processor: Any = None
+        self.propagation: Any = None
+        self.stats = stats.Stats()
+        self.http_server: Any = None
+        self.recorder: Any = None
+        self.undo = contextlib.ExitStack()
+
+    def tracer(self, integration: str) -> Any:
+        """Return the tracer with the scope ``oslo_tracing.<integration>``."""
+        from oslo_tracing import attributes
+        from oslo_tracing import provider
+
+        return self.provider.get_tracer(
+            f'oslo_tracing.{integration}',
+            provider.own_version(),
+            attributes.SCHEMA_URL,
+        )
+
+
+def setup(
+    conf: cfg.ConfigOpts | None = None, service_name: str | None = None
+) -> Tracing | None:
+    """Set tracing up in this process, as the ``[tracing]`` section says.
+
+    Call it once, when the configuration has been parsed; further calls
+    change nothing until :func:`shutdown`.
+
+    :param conf: the service's configuration, ``cfg.CONF`` by default. The
+        options are registered on it and on nothing else.
+    :param service_name: the name of this service in every trace, as
+        ``nova-conductor``, unless the operator gives one.
+    :returns: what was set up, None where tracing is off.
+    :raises InvalidOption: for a value that tracing cannot work with. Nothing
+        else of tracing ever stops a service.
+    """
+    return set_up(conf, service_name)
+
+
+def set_up(
+    conf: cfg.ConfigOpts | None = None,
+    service_name: str | None = None,
+    *,
+    processor: Any = None,
+    only: tuple[str, ...] | None = None,
+) -> Tracing | None:
+    """Do the work of :func:`setup`; the fixture asks for more.
+
+    :param processor: gets the spans in place of the exporters.
+    :param only: names of integrations, to install no others.
+    """
+    runtime = _runtime.RUNTIME
+    conf = cfg.CONF if conf is None else conf
+    process = runtime.process()
+    with process.lock:
+        if runtime.tracing is not None or process.is_setting_up:
+            return runtime.tracing
+        runtime.conf = conf
+        process.is_setting_up = True
+        try:
+            tracing = _made(conf, service_name, processor, only)
+            if tracing is not None:
+                runtime.tracing = tracing
+                runtime.recorder = tracing.recorder
+        finally:
+            process.is_setting_up = False
+        return tracing
+
+
+def shutdown() -> None:
+    """Send what is left and take everything off that :func:`setup` put on.
+
+    Takes at most ``shutdown_timeout`` seconds. Harmless where nothing is
+    set up.
+    """
+    runtime = _runtime.RUNTIME
+    with runtime.process().lock:
+        tracing = runtime.tracing
+        runtime.tracing = None
+        runtime.recorder = None
+        if tracing is not None:
+            with _guard.never_break_the_service('shutting down'):
+                tracing.undo.close()
+
+
+def _make_logs_safe() -> None:
+    """Let a log format name our fields whether or not tracing is on."""
+    from oslo_tracing.integrations import oslo_log
+
+    with _guard.never_break_the_service('making log formats safe'):
+        oslo_log.make_formats_safe()
+
+
+def _made(
+    conf: cfg.ConfigOpts,
+    service_name: str | None,
+    processor: Any,
+    only: tuple[str, ...] | None,
+) -> Tracing | None:
+    """Set up as the options say, or not at all."""
+    _make_logs_safe()
+    try:
+        opts.register_opts(conf)
+        settings = settings_module.read(conf, service_name)
+        if not settings.enabled:
+            return None
+        tracing = Tracing(settings)
+        try:
+            _build(tracing, conf, processor, only)
+        except BaseException:
+            tracing.undo.close()
+            raise
+        return tracing
+    except exceptions.InvalidOption:
+        raise
+    except Exception:
+        _guard.report('setting up')
+        return None
+
+
+def _build(
+    tracing: Tracing,
+    conf: cfg.ConfigOpts,
+    processor: Any,
+    only: tuple[str, ...] | None,
+) -> None:
+    from oslo_tracing import exporters
+    from oslo_tracing import integrations
+    from oslo_tracing import leases
+    from oslo_tracing import propagation
+    from oslo_tracing import provider
+    from oslo_tracing import recording
+    from oslo_tracing import sampling
+    from oslo_tracing import watch
+
+    settings, undo = tracing.settings, tracing.undo
+    watched = watch.Watch(conf, settings)
+
+    sampler = _accepted(
+        functools.partial(sampling.build, settings, watched.look), tracing
+    )
+    _accepted(functools.partial(exporters.validate, settings), tracing)
+    tracing.propagation = _accepted(
+        functools.partial(propagation.build, settings), tracing
+    )
+    foreign = provider.foreign_provider()
+    if foreign is None or processor is not None:
+        describe = provider.ProcessResource(settings)
+        tracing.processor = processor or exporters.build(
+            settings, describe, tracing.stats
+        )
+        provider.quiet_sdk(undo)
+        # Last to be undone: what the integrations still end must arrive.
+        undo.callback(tracing.processor.shutdown)
+        tracing.provider = provider.build(
+            settings, describe(), sampler, tracing.processor
+        )
+        tracing.provider.add_span_processor(leases.LinkExpired())
+        delegating = provider.attach_globally(tracing.provider)
+        if delegating is not None:
+            undo.callback(delegating.detach)
+    else:
+        tracing.provider = foreign
+        LOG.info(
+            'A tracer provider was set before oslo.tracing: it is used, and '
+            'the options of [tracing] on exporters, sampling, resource, '
+            'limits and excluded attributes have no effect.'
+        )
+    watched.install(undo)
+    toolbox = integrations.Toolbox(
+        settings=settings,
+        propagation=tracing.propagation,
+        make_tracer=tracing.tracer,
+        foreign_option=functools.partial(_foreign_option, conf),
+    )
+    integrations.install(toolbox, undo, only)
+    tracing.recorder = recording.Recorder(tracing.tracer('service'), settings)
+    atexit.register(shutdown)
+    undo.callback(atexit.unregister, shutdown)
+    if tracing.processor is not None:
+        chosen = settings.sampler
+        if 'ratio' in chosen:
+            chosen += f' {settings.sample_ratio}'
+        LOG.info(
+            'Tracing is on: %s to %s, sampler %s.',
+            settings.service_name,
+            ', '.join(settings.exporters),
+            chosen,
+        )
+
+
+def _accepted(build: Any, tracing: Tracing) -> Any:
+    """Build; where a value of OTEL_* is refused, do without it.
+
+    Only an option can stop the start of a service.
+    """
+    while True:
+        try:
+            return build()
+        except exceptions.InvalidOption as error:
+            if not tracing.settings.drop_environment(error.option):
+                raise
+            wrong = str(error)
+        # Not within the handler: oslo.log would append the same again.
+        LOG.warning('Ignored what OTEL_* variables say: %s.', wrong)
+
+
+def _foreign_option(conf: cfg.ConfigOpts, group: str, name: str) -> Any:
+    """Read an option of another library, which may not be registered yet."""
+    for candidate in (conf, cfg.CONF):
+        try:
+            return candidate[group][name]
+        except (cfg.NoSuchOptError, cfg.NoSuchGroupError):
+            continue
+    return None

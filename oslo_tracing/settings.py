@@ -1,0 +1,260 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The values that tracing works with, and where they come from.
+
+An option that is set in a file, on the command line or by oslo.config's
+``OS_TRACING__*`` environment wins (in oslo.config's own order); then the
+``OTEL_*`` environment; then ``set_defaults()`` and the arguments of
+``setup()``; then the default. Only options can stop a start: a bad
+``OTEL_*`` value is ignored with a warning, as the OpenTelemetry
+specification asks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import sys
+from typing import Any
+
+from oslo_config import cfg
+
+from oslo_tracing import _environment
+from oslo_tracing import exceptions
+from oslo_tracing import opts
+
+LOG = logging.getLogger(__name__)
+
+_HTTP_ENDPOINT = 'http://localhost:4318'
+_GRPC_ENDPOINT = 'http://localhost:4317'
+
+# An endpoint with a password is refused later, and not shown either.
+_MAY_BE_SECRET = ('otlp_headers', 'otlp_endpoint')
+_MAX_SHOWN = 256
+
+MUTABLE = ('sample_ratio', 'ignored_paths', 'excluded_attributes')
+
+
+@dataclasses.dataclass
+class Settings:
+    """What the options say, as plain values; one field for each option.
+
+    The fields in ``MUTABLE`` change while the service runs, each by one
+    assignment of a new object; all others are fixed once they were read.
+    """
+
+    enabled: bool
+    service_name: str
+    resource_attributes: dict[str, str]
+    exporters: list[str]
+    otlp_endpoint: str
+    otlp_protocol: str
+    otlp_headers: dict[str, str]
+    otlp_timeout: float
+    otlp_compression: str
+    otlp_ca_file: str | None
+    otlp_cert_file: str | None
+    otlp_key_file: str | None
+    otlp_insecure: bool
+    file_directory: str | None
+    file_max_bytes: int
+    file_total_max_bytes: int
+    sampler: str
+    sample_ratio: float
+    propagators: list[str]
+    incoming: str
+    incoming_rpc: str
+    propagate_to: list[str]
+    request_id_is_trace_id: bool
+    traceresponse: bool
+    trace_http_server: bool
+    trace_http_client: bool
+    trace_rpc: bool
+    trace_notifications: bool
+    trace_db: bool
+    trace_periodic: bool
+    ignored_paths: list[str]
+    db_query_text: str
+    db_comment: bool
+    exception_messages: bool
+    excluded_attributes: list[str]
+    attribute_length_limit: int
+    max_queue_size: int
+    max_export_batch_size: int
+    schedule_delay: float
+    shutdown_timeout: float
+    context_store: str
+    log_correlation: bool
+
+    #: ``otlp_endpoint`` is the whole URL, nothing is appended to it: so the
+    #: specification wants OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to be read.
+    otlp_endpoint_is_whole: bool = False
+    #: Limits that have an OTEL_* variable but no option, in pieces.
+    attribute_count_limit: int = 128
+    event_count_limit: int = 128
+    link_count_limit: int = 128
+    #: What the options say where OTEL_* variables say something else.
+    without_environment: dict[str, Any] = dataclasses.field(
+        default_factory=dict
+    )
+
+    def drop_environment(self, option: str) -> bool:
+        """Take back what an OTEL_* variable says of an option.
+
+        :returns: False where no such variable was used.
+        """
+        if option not in self.without_environment:
+            return False
+        setattr(self, option, self.without_environment.pop(option))
+        return True
+
+
+def read(conf: cfg.ConfigOpts, service_name: str | None = None) -> Settings:
+    """Read every option once, so that a bad value is found at the start.
+
+    :param conf: where the options of ``opts`` are registered.
+    :param service_name: what the service calls itself in code.
+    :raises InvalidOption: naming the option and its value.
+    """
+    environment = _environment.read(os.environ)
+    values: dict[str, Any] = {'without_environment': {}}
+    for field in dataclasses.fields(Settings):
+        if field.name in _OPTION_NAMES:
+            values[field.name] = _value(conf, field.name, environment)
+            if field.name in environment and not _is_set(conf, field.name):
+                values['without_environment'][field.name] = _value(
+                    conf, field.name, {}
+                )
+        elif field.name in environment:
+            values[field.name] = environment[field.name]
+    if _is_set(conf, 'otlp_endpoint'):
+        values['otlp_endpoint_is_whole'] = False
+    elif (
+        values['otlp_protocol'] == 'grpc'
+        and values['otlp_endpoint'] == _HTTP_ENDPOINT
+    ):
+        values['otlp_endpoint'] = _GRPC_ENDPOINT
+    _merge_resource(conf, values, environment)
+    values['service_name'] = (
+        values['service_name'] or service_name or _program()
+    )
+    values['context_store'] = values['context_store'] or _context_store()
+    return Settings(**values)
+
+
+def read_mutable(conf: cfg.ConfigOpts) -> dict[str, Any]:
+    """Read the options that may change while the service runs.
+
+    :raises InvalidOption: naming the option and its value.
+    """
+    environment = _environment.read(os.environ, tell=False)
+    return {name: _value(conf, name, environment) for name in MUTABLE}
+
+
+_OPTION_NAMES = frozenset(
+    option.dest for _group, options in opts.list_opts() for option in options
+)
+
+
+def _value(
+    conf: cfg.ConfigOpts, name: str, environment: dict[str, Any]
+) -> Any:
+    try:
+        value = conf[opts.GROUP.name][name]
+    except (cfg.ConfigFileValueError, cfg.ConfigSourceValueError) as error:
+        # oslo.config's own message names neither the group nor, for
+        # bounds, the value.
+        why = str(error).partition(' is not valid: ')[2] or 'not valid'
+        raise exceptions.InvalidOption(
+            name, _raw(conf, name), why.rstrip('.')[:_MAX_SHOWN]
+        ) from None
+    except (
+        cfg.NoSuchGroupError,
+        cfg.NoSuchOptError,
+        cfg.TemplateSubstitutionError,
+    ):
+        # Its message names what follows the sign: part of a password?
+        raise exceptions.InvalidOption(
+            name,
+            _raw(conf, name),
+            'there is no such option as it refers to with $; for the sign '
+            'itself write $$',
+        ) from None
+    if value != value:
+        # Neither bound of an option is crossed by what is not a number.
+        raise exceptions.InvalidOption(name, _raw(conf, name), 'not a number')
+    if name in environment and not _is_set(conf, name):
+        return environment[name]
+    return value
+
+
+def _is_set(conf: cfg.ConfigOpts, name: str) -> bool:
+    """Whether somebody chose the value, be it the same as the default."""
+    info = conf.get_location(name, opts.GROUP.name)
+    return info is not None and (
+        info.location.is_user_controlled
+        or info.location == cfg.Locations.set_override
+    )
+
+
+def _raw(conf: cfg.ConfigOpts, name: str) -> str:
+    if name in _MAY_BE_SECRET:
+        return '(secret)'
+    variable = f'OS_{opts.GROUP.name}__{name}'.upper()
+    if variable in os.environ:
+        return repr(os.environ[variable][:_MAX_SHOWN])
+    namespaces: tuple[Any, ...] = (
+        getattr(conf, '_mutable_ns', None),
+        getattr(conf, '_namespace', None),
+    )
+    for namespace in namespaces:
+        try:
+            found, _location = namespace._get_value([(opts.GROUP.name, name)])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+        said = str(found[-1] if isinstance(found, list) else found)
+        return repr(said[:_MAX_SHOWN])
+    return '(value)'
+
+
+def _merge_resource(
+    conf: cfg.ConfigOpts, values: dict[str, Any], environment: dict[str, Any]
+) -> None:
+    """Merge, where other options choose: attributes add up by name."""
+    merged = dict(environment.get('resource_attributes', {}))
+    configured = conf[opts.GROUP.name].resource_attributes
+    if _is_set(conf, 'resource_attributes'):
+        merged.update(configured)
+    else:
+        merged = {**configured, **merged}
+    named = merged.pop('service.name', None)
+    values['service_name'] = values['service_name'] or named
+    values['resource_attributes'] = merged
+
+
+def _program() -> str:
+    """Return the name of the program, as the operator knows it."""
+    name = os.path.basename(sys.argv[0] if sys.argv else '')
+    name = name.removesuffix('.py')
+    return name if name and name not in ('-c', '-m') else 'unknown_service'
+
+
+def _context_store() -> str:
+    """Return what suits the place from which tracing is set up."""
+    asyncio: Any = sys.modules.get('asyncio')
+    try:
+        asyncio.get_running_loop()
+    except (AttributeError, RuntimeError):
+        return 'thread'
+    return 'contextvars'

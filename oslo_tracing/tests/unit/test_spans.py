@@ -1,0 +1,381 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Spans of a service's own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import tracemalloc
+
+import fixtures
+from opentelemetry import context as otel_context
+from opentelemetry.sdk import trace as sdk_trace
+from opentelemetry import trace
+
+import oslo_tracing
+from oslo_tracing import context as tracing_context
+from oslo_tracing import fixture
+from oslo_tracing import service
+from oslo_tracing.tests import base
+
+
+class Volumes:
+    @oslo_tracing.traced
+    def attach(self, host, fail=False):
+        if fail:
+            raise ValueError('S3CRET')
+        return oslo_tracing.current_trace_id(), host
+
+    @staticmethod
+    @oslo_tracing.traced(name='static work', attributes={'a': 1})
+    def static():
+        return 'static'
+
+    @classmethod
+    @oslo_tracing.traced
+    def of_class(cls):
+        return cls
+
+    @oslo_tracing.traced
+    async def wait(self, fail=False):
+        await asyncio.sleep(0)
+        if fail:
+            raise ValueError('S3CRET')
+        return trace.get_current_span().name
+
+    @oslo_tracing.traced
+    def numbers(self):
+        try:
+            got = yield trace.get_current_span().name
+            while True:
+                try:
+                    got = yield got
+                except KeyError:
+                    got = 'caught'
+        finally:
+            self.closed_in = trace.get_current_span().name
+
+    @oslo_tracing.traced
+    def counted(self, limit):
+        yield from range(limit)
+        return 'returned'
+
+    @oslo_tracing.traced
+    async def later(self, limit):
+        for number in range(limit):
+            await asyncio.sleep(0)
+            got = yield number, trace.get_current_span().name
+            if got == 'fail':
+                raise ValueError('S3CRET')
+
+
+class SpansTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.spans = self.useFixture(fixture.SpanRecorder('none'))
+
+    def _names(self):
+        return [span.name for span in self.spans.finished]
+
+    def test_a_span_below_a_root(self):
+        with oslo_tracing.span('outer', root=True) as outer:
+            with oslo_tracing.span('inner', {'host': 'c1'}) as inner:
+                inner.set_attribute('tries', 2)
+                self.assertIs(inner, trace.get_current_span())
+        self.assertEqual(['inner', 'outer'], self._names())
+        recorded = self.spans.named('inner')
+        self.assertEqual(
+            outer.get_span_context().span_id, recorded.parent.span_id
+        )
+        self.assertEqual({'host': 'c1', 'tries': 2}, recorded.attributes)
+        self.assertEqual(trace.SpanKind.INTERNAL, recorded.kind)
+        self.assertEqual(
+            'oslo_tracing.service', recorded.instrumentation_scope.name
+        )
+
+    def test_nothing_outside_of_a_trace(self):
+        with oslo_tracing.span('lonely') as span:
+            span.set_attribute('a', 1)
+            span.record_exception(ValueError())
+            self.assertFalse(span.is_recording())
+            self.assertFalse(span.get_span_context().is_valid)
+        Volumes().attach('c1')
+        self.assertEqual([], self._names())
+
+    def test_root_starts_a_trace_of_its_own(self):
+        with oslo_tracing.span('first', root=True):
+            with oslo_tracing.span('second', root=True):
+                inner = oslo_tracing.current_trace_id()
+            outer = oslo_tracing.current_trace_id()
+        self.assertNotEqual(outer, inner)
+        self.assertIsNone(self.spans.named('second').parent)
+        self.assertIsNone(oslo_tracing.current_trace_id())
+
+    def test_nothing_where_recording_is_suppressed(self):
+        with oslo_tracing.span('work', root=True):
+            for suppress in (
+                tracing_context.suppress,
+                lambda: otel_context.attach(
+                    otel_context.set_value('suppress_instrumentation', True)
+                ),
+            ):
+                token = suppress()
+                with oslo_tracing.span('hidden'):
+                    Volumes().attach('c1')
+                tracing_context.detach(token)
+        self.assertEqual(['work'], self._names())
+
+    def test_kind(self):
+        kind = trace.SpanKind.CLIENT
+        with oslo_tracing.span('ask', kind=kind, root=True):
+            pass
+        self.assertEqual(kind, self.spans.named('ask').kind)
+
+    def test_an_exception_marks_the_span_and_goes_on(self):
+        error = ValueError('S3CRET')
+        try:
+            with oslo_tracing.span('work', root=True):
+                raise error
+        except ValueError as caught:
+            self.assertIs(error, caught)
+        span = self.spans.named('work')
+        self.assertEqual(trace.StatusCode.ERROR, span.status.status_code)
+        self.assertEqual('ValueError', span.status.description)
+        self.assertEqual('ValueError', span.attributes['error.type'])
+        (event,) = span.events
+        self.assertEqual('exception', event.name)
+        self.assertEqual('ValueError', event.attributes['exception.type'])
+        self.assertIn(
+            'test_an_exception_marks',
+            event.attributes['exception.stacktrace'],
+        )
+        self.assertNotIn('S3CRET', span.to_json())
+
+    def test_messages_only_where_asked_for(self):
+        spans = self.useFixture(
+            fixture.SpanRecorder('none', exception_messages=True)
+        )
+        try:
+            with oslo_tracing.span('work', root=True):
+                raise ValueError('no host')
+        except ValueError:
+            pass
+        (event,) = spans.named('work').events
+        self.assertEqual('no host', event.attributes['exception.message'])
+
+    def test_leaving_is_no_error(self):
+        for leave in (KeyboardInterrupt, SystemExit, GeneratorExit):
+            try:
+                with oslo_tracing.span(leave.__name__, root=True):
+                    raise leave
+            except BaseException as caught:
+                self.assertIsInstance(caught, leave)
+            self.assertEqual(
+                trace.StatusCode.UNSET,
+                self.spans.named(leave.__name__).status.status_code,
+            )
+
+    def test_traced_functions(self):
+        volumes = Volumes()
+        with oslo_tracing.span('root', root=True):
+            trace_id, host = volumes.attach('c1')
+            self.assertEqual(oslo_tracing.current_trace_id(), trace_id)
+            self.assertEqual('c1', host)
+            self.assertEqual('static', Volumes.static())
+            self.assertIs(Volumes, Volumes.of_class())
+        self.assertEqual(
+            ['Volumes.attach', 'static work', 'Volumes.of_class', 'root'],
+            self._names(),
+        )
+        self.assertEqual(
+            f'{__name__}.Volumes.attach',
+            self.spans.named('Volumes.attach').attributes[
+                'code.function.name'
+            ],
+        )
+        self.assertEqual(1, self.spans.named('static work').attributes['a'])
+        self.assertEqual('attach', Volumes.attach.__name__)
+
+    def test_traced_failure(self):
+        with oslo_tracing.span('root', root=True):
+            self.assertRaises(ValueError, Volumes().attach, 'c1', fail=True)
+        span = self.spans.named('Volumes.attach')
+        self.assertEqual(trace.StatusCode.ERROR, span.status.status_code)
+        self.assertEqual(1, len(span.events))
+
+    def test_traced_coroutines_do_not_mix(self):
+        async def both():
+            with oslo_tracing.span('root', root=True):
+                return await asyncio.gather(
+                    Volumes().wait(),
+                    Volumes().wait(fail=True),
+                    return_exceptions=True,
+                )
+
+        named, failed = asyncio.run(both())
+        self.assertEqual('Volumes.wait', named)
+        self.assertIsInstance(failed, ValueError)
+        root = self.spans.named('root').context.span_id
+        waits = [s for s in self.spans.finished if s.name == 'Volumes.wait']
+        self.assertEqual([root, root], [s.parent.span_id for s in waits])
+
+    def test_a_generator_is_current_only_while_it_runs(self):
+        volumes = Volumes()
+        with oslo_tracing.span('root', root=True):
+            numbers = volumes.numbers()
+            self.assertEqual('Volumes.numbers', next(numbers))
+            self.assertEqual('root', trace.get_current_span().name)
+            self.assertEqual('sent', numbers.send('sent'))
+            self.assertEqual('caught', numbers.throw(KeyError()))
+            self.assertEqual([], self._names())
+            numbers.close()
+        self.assertEqual('Volumes.numbers', volumes.closed_in)
+        self.assertEqual(['Volumes.numbers', 'root'], self._names())
+        self.assertEqual(
+            trace.StatusCode.UNSET,
+            self.spans.named('Volumes.numbers').status.status_code,
+        )
+
+    def test_a_generators_own_value_is_returned(self):
+        def delegate():
+            result.append((yield from Volumes().counted(2)))
+
+        result = []
+        with oslo_tracing.span('root', root=True):
+            self.assertEqual([0, 1], list(delegate()))
+        self.assertEqual(['returned'], result)
+        self.assertEqual(['Volumes.counted', 'root'], self._names())
+        # And outside of a trace.
+        self.assertEqual([0, 1], list(delegate()))
+
+    def test_an_error_in_a_generator(self):
+        @oslo_tracing.traced(name='broken')
+        def broken():
+            yield 1
+            raise ValueError('S3CRET')
+
+        with oslo_tracing.span('root', root=True):
+            self.assertRaises(ValueError, list, broken())
+        self.assertEqual(
+            trace.StatusCode.ERROR,
+            self.spans.named('broken').status.status_code,
+        )
+
+    def test_an_asynchronous_generator(self):
+        async def consume():
+            with oslo_tracing.span('root', root=True):
+                seen = [item async for item in Volumes().later(2)]
+                failing = Volumes().later(2)
+                await failing.__anext__()
+                try:
+                    await failing.asend('fail')
+                except ValueError:
+                    seen.append('failed')
+                closing = Volumes().later(2)
+                await closing.__anext__()
+                await closing.aclose()
+                return seen
+
+        self.assertEqual(
+            [(0, 'Volumes.later'), (1, 'Volumes.later'), 'failed'],
+            asyncio.run(consume()),
+        )
+        states = [
+            span.status.status_code.name
+            for span in self.spans.finished
+            if span.name == 'Volumes.later'
+        ]
+        self.assertEqual(['UNSET', 'ERROR', 'UNSET'], states)
+
+    def test_an_asynchronous_generator_outside_of_a_trace(self):
+        async def consume():
+            return [number async for number, _name in Volumes().later(2)]
+
+        service.shutdown()
+        self.assertRaises(AttributeError, asyncio.run, consume())
+
+
+class BrokenTest(base.TestCase):
+    def test_a_broken_processor_does_not_reach_the_service(self):
+        class Broken(sdk_trace.SpanProcessor):
+            def on_end(self, span):
+                raise RuntimeError('S3CRET')
+
+        async def listed(generator):
+            return [number async for number, _name in generator]
+
+        log = self.useFixture(fixtures.FakeLogger())
+        spans = self.useFixture(fixture.SpanRecorder('none'))
+        spans.tracing.provider.add_span_processor(Broken())
+        volumes = Volumes()
+        with oslo_tracing.span('outer', root=True):
+            self.assertEqual('c1', volumes.attach('c1')[1])
+            self.assertRaises(ValueError, volumes.attach, 'c1', True)
+            self.assertEqual([0, 1], list(volumes.counted(2)))
+            self.assertEqual([0, 1], asyncio.run(listed(volumes.later(2))))
+        self.assertEqual(5, len(spans.finished))
+        self.assertEqual(1, log.output.count('Tracing failed'))
+        self.assertNotIn('S3CRET', log.output)
+
+
+class OffTest(base.TestCase):
+    def test_a_span_allocates_nothing(self):
+        def work():
+            for _number in range(1000):
+                with oslo_tracing.span('work', root=True):
+                    pass
+
+        work()
+        gc.collect()
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        before = tracemalloc.take_snapshot()
+        work()
+        after = tracemalloc.take_snapshot()
+        kept = sum(
+            stat.size_diff
+            for stat in after.compare_to(before, 'filename')
+            if 'oslo_tracing/spans' in stat.traceback[0].filename
+        )
+        # Of a thousand spans; what the interpreter keeps for itself is less.
+        self.assertLess(kept, 512)
+        self.assertIs(oslo_tracing.span('a'), oslo_tracing.span('b'))
+
+    def test_everything_still_works(self):
+        self.assertIsNone(oslo_tracing.current_trace_id())
+        self.assertEqual((None, 'c1'), Volumes().attach('c1'))
+        self.assertEqual([0, 1], list(Volumes().counted(2)))
+        with oslo_tracing.span('work') as span:
+            self.assertFalse(span.is_recording())
+            self.assertIs(trace.INVALID_SPAN_CONTEXT, span.get_span_context())
+
+    def test_decorating_loads_nothing_of_opentelemetry(self):
+        code = (
+            'import sys, oslo_tracing\n'
+            '@oslo_tracing.traced\n'
+            'def f():\n'
+            '    with oslo_tracing.span("x"):\n'
+            '        return oslo_tracing.current_trace_id()\n'
+            'f()\n'
+            'print([m for m in sys.modules if "opentelemetry" in m])\n'
+        )
+        printed = subprocess.run(
+            [sys.executable, '-c', code],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        self.assertEqual('[]\n', printed)

@@ -1,0 +1,155 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Options that change while the service runs."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import time
+
+import fixtures
+from oslo_config import cfg
+from oslo_log import formatters
+from oslo_log import log as oslo_log
+
+from oslo_tracing import fixture
+from oslo_tracing import opts
+from oslo_tracing import service
+from oslo_tracing.tests import base
+from oslo_tracing import watch
+
+
+class WatchTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.log = self.useFixture(fixtures.FakeLogger())
+        self.path = os.path.join(
+            self.useFixture(fixtures.TempDir()).path, 'service.conf'
+        )
+        self.now = 1000.0
+        self.useFixture(
+            fixtures.MonkeyPatch('time.monotonic', lambda: self.now)
+        )
+
+    def _write(self, text):
+        with open(self.path, 'w') as stream:
+            stream.write(f'[tracing]\nenabled = true\n{text}\n')
+        # Two writes within one tick of the clock are one for a stat.
+        stamp = os.stat(self.path).st_mtime_ns + len(text) * 1000000
+        os.utime(self.path, ns=(stamp, stamp))
+
+    def _set_up(self, text='sample_ratio = 1.0', **defaults):
+        self._write(text)
+        conf = cfg.ConfigOpts()
+        opts.register_opts(conf)
+        conf([], project='x', default_config_files=[self.path])
+        opts.set_defaults(conf, **defaults)
+        recorder = self.useFixture(fixture.SpanRecorder('none', conf=conf))
+        return conf, recorder
+
+    def _trace(self, recorder, times=20):
+        recorder.clear()
+        tracer = recorder.tracing.tracer('test')
+        for _number in range(times):
+            tracer.start_span('work').end()
+        return len(recorder.finished)
+
+    def test_mutate_changes_the_ratio(self):
+        conf, recorder = self._set_up()
+        self.assertEqual(20, self._trace(recorder))
+        self._write('sample_ratio = 0.0')
+        conf.mutate_config_files()
+        self.assertEqual(0, self._trace(recorder))
+        self.assertIn('[tracing] sample_ratio is now 0.0', self.log.output)
+
+    def test_mutate_with_a_bad_value_keeps_the_old_one(self):
+        conf, recorder = self._set_up('sample_ratio = 0.0')
+        self._write('sample_ratio = lots')
+        conf.mutate_config_files()
+        self.assertEqual(0, self._trace(recorder))
+        self.assertIn("sample_ratio = 'lots'", self.log.output)
+
+    def test_it_is_said_once_under_oslo_log(self):
+        conf, _recorder = self._set_up('sample_ratio = 0.0')
+        log_conf = cfg.ConfigOpts()
+        oslo_log.register_options(log_conf)
+        log_conf([], project='x', default_config_files=[])
+        stream = io.StringIO()
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(formatters.ContextFormatter(config=log_conf))
+        watch.LOG.addHandler(handler)
+        self.addCleanup(watch.LOG.removeHandler, handler)
+        self._write('sample_ratio = lots')
+        conf.mutate_config_files()
+        self.assertEqual(1, stream.getvalue().count("sample_ratio = 'lots'"))
+
+    def test_a_changed_file_is_noticed_without_being_told(self):
+        _conf, recorder = self._set_up()
+        self._write('sample_ratio = 0.0\nignored_paths = /a,/b')
+        self.assertEqual(20, self._trace(recorder), 'before it is time')
+        self.now += watch.INTERVAL
+        self.assertEqual(0, self._trace(recorder))
+        settings = recorder.tracing.settings
+        self.assertEqual(['/a', '/b'], settings.ignored_paths)
+
+    def test_a_file_that_broke_changes_nothing(self):
+        _conf, recorder = self._set_up('sample_ratio = 0.0')
+        with open(self.path, 'w') as stream:
+            stream.write('this is [ not a configuration')
+        self.now += watch.INTERVAL
+        self.assertEqual(0, self._trace(recorder))
+        os.unlink(self.path)
+        self.now += watch.INTERVAL
+        self.assertEqual(0, len(recorder.finished))
+
+    def test_the_services_defaults_outlive_a_change(self):
+        _conf, recorder = self._set_up('', sample_ratio=0.0)
+        self.assertEqual(0, self._trace(recorder))
+        self._write('ignored_paths = /x')
+        self.now += watch.INTERVAL
+        self.assertEqual(0, self._trace(recorder))
+        self.assertEqual(['/x'], recorder.tracing.settings.ignored_paths)
+
+    def test_files_in_a_directory_are_watched(self):
+        directory = self.useFixture(fixtures.TempDir()).path
+        conf = cfg.ConfigOpts()
+        opts.register_opts(conf)
+        conf(
+            [],
+            project='x',
+            default_config_files=[],
+            default_config_dirs=[directory],
+        )
+        recorder = self.useFixture(fixture.SpanRecorder('none', conf=conf))
+        self.assertEqual(20, self._trace(recorder))
+        with open(os.path.join(directory, 'a.conf'), 'w') as stream:
+            stream.write('[tracing]\nsample_ratio = 0\n')
+        self.now += watch.INTERVAL
+        self.assertEqual(0, self._trace(recorder))
+
+    def test_nothing_is_left_on_the_configuration(self):
+        conf, _recorder = self._set_up()
+        service.shutdown()
+        self.assertEqual(set(), conf._mutate_hooks)
+
+    def test_looks_are_rare(self):
+        self._set_up()
+        conf = cfg.ConfigOpts()
+        opts.register_opts(conf)
+        conf([], project='x', default_config_files=[self.path])
+        watched = watch.Watch(conf, object())
+        before = time.monotonic()
+        watched.look()
+        self.assertEqual(before + watch.INTERVAL, watched._next)

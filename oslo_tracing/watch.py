@@ -1,0 +1,151 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Options that change while the service runs.
+
+A service that handles SIGHUP calls ``mutate_config_files()``, which tells
+us. API workers under uWSGI, gunicorn or mod_wsgi never do: there the files
+are looked at, at most every ten seconds, when a trace is decided on. A look
+is a ``stat`` of each file; it needs no thread, which such a server may not
+let run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import logging
+import os
+import time
+from typing import Any
+
+from oslo_config import cfg
+
+from oslo_tracing import _guard
+from oslo_tracing import exceptions
+from oslo_tracing import opts
+from oslo_tracing import settings as settings_module
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two looks at the files.
+INTERVAL = 10.0
+
+
+class Watch:
+    """Keeps the mutable settings in step with their sources.
+
+    :param conf: the service's configuration.
+    :param settings: what is changed.
+    """
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, settings: settings_module.Settings
+    ) -> None:
+        self._conf = conf
+        self._settings = settings
+        self._files = self._sources('config_file')
+        self._dirs = self._sources('config_dir')
+        self._defaults = self._own_defaults()
+        self._seen = self._stamps()
+        self._next = time.monotonic() + INTERVAL
+
+    def install(self, undo: contextlib.ExitStack) -> None:
+        """Be told of every ``mutate_config_files()`` until ``undo``."""
+        self._conf.register_mutate_hook(self._mutated)
+        hooks = getattr(self._conf, '_mutate_hooks', None)
+        if isinstance(hooks, set):
+            undo.callback(hooks.discard, self._mutated)
+
+    def look(self) -> None:
+        """Look at the files if it is time to; cheap otherwise."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + INTERVAL
+        try:
+            stamps = self._stamps()
+            if stamps != self._seen:
+                self._seen = stamps
+                self._apply(self._fresh())
+        except Exception:
+            _guard.report('looking for changed options')
+
+    def _mutated(self, conf: cfg.ConfigOpts, fresh: Any) -> None:
+        try:
+            self._seen = self._stamps()
+            self._apply(conf)
+        except Exception:
+            _guard.report('taking over changed options')
+
+    def _apply(self, conf: cfg.ConfigOpts) -> None:
+        wrong = None
+        try:
+            values = settings_module.read_mutable(conf)
+        except exceptions.InvalidOption as error:
+            wrong = str(error)
+        if wrong is not None:
+            # Not within the handler: oslo.log would append the same again.
+            LOG.error('Kept the previous value: %s.', wrong)
+            return
+        for name, value in values.items():
+            if getattr(self._settings, name) != value:
+                LOG.info('[tracing] %s is now %s.', name, value)
+                setattr(self._settings, name, value)
+
+    def _fresh(self) -> cfg.ConfigOpts:
+        """Parse the files anew, without touching the service's options."""
+        fresh = cfg.ConfigOpts()
+        opts.register_opts(fresh)
+        for name, value in self._defaults.items():
+            fresh.set_default(name, value, group=opts.GROUP.name)
+        fresh(
+            [],
+            project='',
+            default_config_files=[p for p in self._files if os.path.exists(p)],
+            default_config_dirs=[p for p in self._dirs if os.path.isdir(p)],
+        )
+        return fresh
+
+    def _own_defaults(self) -> dict[str, Any]:
+        """Return what ``set_default()`` was called with, by the service."""
+        found = {}
+        for name in settings_module.MUTABLE:
+            info = self._conf._get_opt_info(name, opts.GROUP.name)
+            if 'default' in info:
+                found[name] = info['default']
+        return found
+
+    def _sources(self, name: str) -> list[str]:
+        try:
+            paths = getattr(self._conf, name, None) or []
+        except cfg.Error:
+            # Not parsed, so there is nothing to watch.
+            return []
+        if isinstance(paths, str):
+            paths = [paths]
+        return [os.path.abspath(path) for path in paths]
+
+    def _stamps(self) -> list[tuple[str, int, int, int]]:
+        paths = list(self._files)
+        for directory in self._dirs:
+            paths.extend(sorted(glob.glob(os.path.join(directory, '*.conf'))))
+        stamps = []
+        for path in paths:
+            try:
+                found = os.stat(path)
+            except OSError:
+                continue
+            stamps.append(
+                (path, found.st_mtime_ns, found.st_size, found.st_ino)
+            )
+        return stamps
