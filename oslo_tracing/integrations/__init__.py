@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What we attach to, in which order.
+
+An integration is a module here with ``install(toolbox, undo)``. It never
+imports the library it attaches to: it attaches at once where the service
+has imported it, else when it does. What is attached is pushed on ``undo``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import dataclasses
+import importlib
+from typing import Any
+from typing import TYPE_CHECKING
+
+from oslo_tracing import _guard
+
+if TYPE_CHECKING:
+    # oslo_log is loaded from here also while tracing is off.
+    from opentelemetry import trace
+
+    from oslo_tracing import propagation as propagation_module
+    from oslo_tracing import settings as settings_module
+
+#: Each integration and the options any of which asks for it; without
+#: options it is always installed. The order is that of set-up: what others
+#: rely on comes first.
+INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ('oslo_context', ()),
+    ('oslo_messaging', ('trace_rpc', 'trace_notifications')),
+    ('sqlalchemy', ('trace_db',)),
+    ('oslo_db', ('trace_db',)),
+    ('http_client', ('trace_http_client',)),
+    ('executors', ()),
+    ('threads', ()),
+    ('eventlet', ()),
+    ('oslo_service', ()),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Toolbox:
+    """What an integration gets to work with.
+
+    :ivar settings: the options' values.
+    :ivar propagation: reads and writes trace context.
+    :ivar make_tracer: gives the tracer of an integration by its name.
+    :ivar foreign_option: value of another library's option by group and
+        name, None where it is not registered.
+    """
+
+    settings: settings_module.Settings
+    propagation: propagation_module.Propagation
+    make_tracer: Callable[[str], trace.Tracer]
+    foreign_option: Callable[[str, str], Any]
+
+    def tracer(self, integration: str) -> trace.Tracer:
+        """Return the tracer with the scope ``oslo_tracing.<integration>``."""
+        return self.make_tracer(integration)
+
+
+def install(
+    toolbox: Toolbox,
+    undo: contextlib.ExitStack,
+    only: tuple[str, ...] | None = None,
+) -> None:
+    """Install every integration that the settings ask for.
+
+    :param toolbox: what each gets.
+    :param undo: closing it takes all of them off, in reverse order.
+    :param only: names of integrations, to install no others; for tests.
+    """
+    for name, options in INTEGRATIONS:
+        wanted = not options or any(
+            getattr(toolbox.settings, option) for option in options
+        )
+        if not wanted or (only is not None and name not in only):
+            continue
+        with _guard.never_break_the_service(f'installing {name}'):
+            module = importlib.import_module(f'{__name__}.{name}')
+            module.install(toolbox, undo)

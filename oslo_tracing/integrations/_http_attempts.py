@@ -1,0 +1,316 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""One attempt of an outgoing request: its span, its headers, its end."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from oslo_tracing import _guard
+from oslo_tracing import attributes as names
+from oslo_tracing import context
+from oslo_tracing import integrations
+from oslo_tracing.integrations import _http_bodies as bodies
+from oslo_tracing.integrations import _http_calls as calls
+from oslo_tracing import recording
+from oslo_tracing.scrub import names as scrub
+from oslo_tracing.scrub import urls
+from oslo_tracing import settings as settings_module
+
+_SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
+_RESPONSE = 'response'
+_TRACESTATE = 'tracestate'
+_CLIENT = trace.SpanKind.CLIENT
+_ERROR = trace.StatusCode.ERROR
+
+
+class _Hooks(dict[str, Any]):
+    """The hooks of a request that we sent.
+
+    requests hands them on to the copy that follows a redirect, so there
+    they tell that it is one.
+    """
+
+    __slots__ = ('attempt', 'resent', 'written')
+
+    def __init__(
+        self, hooks: dict[str, Any], resent: int, written: dict[str, str]
+    ) -> None:
+        super().__init__(hooks)
+        #: Until the session returns.
+        self.attempt: Attempt | None = None
+        #: Requests until now that were made out of the first one.
+        self.resent = resent
+        self.written = written
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Responses are pickled with their request, hooks included.
+        return dict, (dict(self),)
+
+
+class Attempt:
+    """A request on its way, or a response whose body is still to be read.
+
+    :param request: what to send, a copy of the caller's.
+    """
+
+    __slots__ = (
+        '_bodies',
+        '_ended',
+        '_hooks',
+        '_settings',
+        '_span',
+        '_status',
+        '_theirs',
+        '_token',
+        'request',
+    )
+
+    def __init__(
+        self,
+        span: trace.Span,
+        request: Any,
+        hooks: _Hooks,
+        settings: settings_module.Settings,
+        watched: bodies.Bodies,
+    ) -> None:
+        self.request = request
+        self._span = span
+        self._hooks = hooks
+        self._settings = settings
+        self._bodies = watched
+        self._status: int | None = None
+        self._ended = False
+        self._token: Any = None
+        self._theirs = hooks.get(_RESPONSE)
+
+    def begin(self, current: otel_context.Context) -> None:
+        """Make the span the current one, until the response is there."""
+        theirs = self._theirs or ()
+        if callable(theirs):
+            theirs = (theirs,)
+        self._hooks[_RESPONSE] = [self.answered, *theirs]
+        self._hooks.attempt = self
+        # What else traces HTTP below us would record the same once more.
+        self._token = otel_context.attach(
+            otel_context.set_value(_SUPPRESS_HTTP, True, current)
+        )
+
+    def answered(self, response: Any, **kwargs: Any) -> None:
+        """Take the response, before hooks of others and redirects.
+
+        Those may send requests of their own, which are not part of this.
+        """
+        try:
+            self._leave()
+            self._note(response)
+        except Exception:
+            _guard.report('reading the response to a request')
+
+    def returned(self, response: Any, stream: Any) -> None:
+        """End with what the session returns; with its body if it streams."""
+        if self._ended:
+            # It was redirected.
+            return
+        try:
+            self._leave()
+            self._note(response)
+            raw = getattr(response, 'raw', None)
+            if stream and self._bodies.watch(raw, self.read):
+                self._hooks.attempt = None
+                return
+        except Exception:
+            _guard.report('reading the response to a request')
+        self.read(None)
+
+    def failed(self, error: BaseException) -> None:
+        """End with an exception."""
+        if self._ended:
+            return
+        try:
+            self._leave()
+        except Exception:
+            _guard.report('ending the span of an HTTP request')
+        self.read(error)
+
+    def read(self, error: BaseException | None) -> None:
+        """End: nothing more comes.
+
+        :param error: what ended it before its time.
+        """
+        if self._ended:
+            return
+        self._ended = True
+        self._hooks.attempt = None
+        span = self._span
+        try:
+            if span.is_recording():
+                self._tell(span, error)
+        except Exception:
+            _guard.report('writing down an HTTP response')
+        try:
+            span.end()
+        except Exception:
+            _guard.report('ending the span of an HTTP request')
+
+    def _tell(self, span: trace.Span, error: BaseException | None) -> None:
+        status = self._status
+        if status is not None:
+            span.set_attribute(names.HTTP_RESPONSE_STATUS_CODE, status)
+            if status >= 400:
+                # Hooks often turn such a status into an exception, which
+                # says no more.
+                span.set_attribute(names.ERROR_TYPE, str(status))
+                span.set_status(_ERROR)
+                return
+        if error is not None:
+            recording.record_error(span, error, self._settings)
+
+    def _note(self, response: Any) -> None:
+        status = getattr(response, 'status_code', None)
+        if isinstance(status, int):
+            self._status = status
+
+    def _leave(self) -> None:
+        token, self._token = self._token, None
+        if token is None:
+            return
+        context.detach(token)
+        if self._theirs is None:
+            self._hooks.pop(_RESPONSE, None)
+        else:
+            self._hooks[_RESPONSE] = self._theirs
+
+
+class Opener:
+    """Starts attempts.
+
+    :param toolbox: of the integration.
+    :param watched: the bodies of streamed responses.
+    """
+
+    def __init__(
+        self, toolbox: integrations.Toolbox, watched: bodies.Bodies
+    ) -> None:
+        self._tracer = toolbox.tracer('http_client')
+        self._settings = toolbox.settings
+        self._propagation = toolbox.propagation
+        self._bodies = watched
+        self._names = scrub.NameBudget()
+
+    def open(self, request: Any, call: calls.Call | None) -> Attempt | None:
+        """Start the span of a request, and write it into a copy.
+
+        :param request: prepared; it is not changed.
+        :param call: what keystoneauth knows of it.
+        :returns: None where it is no HTTP.
+        """
+        url = request.url
+        if not isinstance(url, str) or url[:4].lower() != 'http':
+            return None
+        where = calls.origin(url)
+        earlier = request.hooks if type(request.hooks) is _Hooks else None
+        if earlier is not None and earlier.attempt is not None:
+            earlier.attempt.read(None)
+        number = 0
+        if call is not None:
+            number = call.count
+            call.count += 1
+        elif earlier is not None:
+            # Each redirect of one call to the session has the hooks of the
+            # first request.
+            earlier.resent += 1
+            number = earlier.resent
+        resolved = call is not None and call.leads_to(where)
+        span = self._span(request, url, where, number, call)
+        try:
+            current = trace.set_span_in_context(span)
+            written: dict[str, str] = {}
+            if self._propagation.may_carry(where.host):
+                self._propagation.to_headers(
+                    written, current, everything=resolved
+                )
+            hooks = _Hooks(request.hooks or {}, number, written)
+            sent = copy.copy(request)
+            sent.hooks = hooks
+            sent.headers = _headers(request.headers, earlier, written)
+            attempt = Attempt(span, sent, hooks, self._settings, self._bodies)
+            attempt.begin(current)
+            return attempt
+        except Exception:
+            span.end()
+            raise
+
+    def _span(
+        self,
+        request: Any,
+        url: str,
+        where: calls.Origin,
+        number: int,
+        call: calls.Call | None,
+    ) -> trace.Span:
+        name, method, original = scrub.method(request.method)
+        service_type = None if call is None else call.service_type
+        if service_type:
+            name = self._names.take(f'{name} {service_type}', name)
+        parent = trace.get_current_span().get_span_context()
+        span = None
+        if parent.is_valid and not parent.trace_flags.sampled:
+            # Hardly any sampler records it then.
+            span = self._tracer.start_span(name, kind=_CLIENT)
+            if not span.is_recording():
+                return span
+        attributes: dict[str, Any] = {
+            names.HTTP_REQUEST_METHOD: method,
+            names.URL_FULL: urls.url(url),
+        }
+        if where.host is not None:
+            attributes[names.SERVER_ADDRESS] = where.host
+        if where.port is not None:
+            attributes[names.SERVER_PORT] = where.port
+        if original is not None:
+            attributes[names.HTTP_REQUEST_METHOD_ORIGINAL] = original
+        if service_type:
+            attributes[names.OPENSTACK_SERVICE_TYPE] = service_type
+        if number:
+            attributes[names.HTTP_REQUEST_RESEND_COUNT] = number
+        if span is None:
+            return self._tracer.start_span(
+                name, kind=_CLIENT, attributes=attributes
+            )
+        span.set_attributes(attributes)
+        return span
+
+
+def _headers(
+    given: Any, earlier: _Hooks | None, written: dict[str, str]
+) -> Any:
+    """Return a copy of headers with what is written, and nothing older."""
+    if given is None:
+        return dict(written) or None
+    headers = given.copy()
+    if earlier is not None:
+        for name, value in earlier.written.items():
+            if headers.get(name) == value:
+                del headers[name]
+    if written:
+        # A tracestate beside a traceparent that it does not belong to is
+        # worse than none.
+        headers.pop(_TRACESTATE, None)
+        for name, value in written.items():
+            headers[name] = value
+    return headers

@@ -1,0 +1,105 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is said of a database, found out once for each engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+from typing import Any
+import weakref
+
+from oslo_tracing import attributes as names
+
+# The conventions' names, by SQLAlchemy's.
+_SYSTEMS = {
+    'mariadb': 'mariadb',
+    'mssql': 'microsoft.sql_server',
+    'mysql': 'mysql',
+    'oracle': 'oracle.db',
+    'postgresql': 'postgresql',
+    'sqlite': 'sqlite',
+}
+_PORTS = {
+    'mariadb': 3306,
+    'microsoft.sql_server': 1433,
+    'mysql': 3306,
+    'oracle.db': 1521,
+    'postgresql': 5432,
+}
+_MAX_LENGTH = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """What is the same for everything that one engine executes.
+
+    :ivar dialect_name: SQLAlchemy's.
+    :ivar attributes: ready to be given to a span; not to be changed.
+    """
+
+    dialect_name: str
+    attributes: dict[str, Any]
+
+
+class Engines:
+    """Engines that were seen, forgotten with them.
+
+    By their dialect, of which each has its own: ``execution_options()``
+    gives ever new engines, which share it.
+
+    :param on_new: called with the class of each new dialect.
+    """
+
+    def __init__(self, on_new: Callable[[type], None]) -> None:
+        self._on_new = on_new
+        self._seen: weakref.WeakKeyDictionary[Any, Engine] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def get(self, conn: Any) -> Engine:
+        """Return what is known of a connection's engine."""
+        dialect = conn.dialect
+        engine = self._seen.get(dialect)
+        if engine is None:
+            engine = Engine(
+                str(dialect.name), _attributes(dialect, conn.engine.url)
+            )
+            self._seen[dialect] = engine
+            self._on_new(type(dialect))
+        return engine
+
+
+def _attributes(dialect: Any, url: Any) -> dict[str, Any]:
+    system = _SYSTEMS.get(dialect.name, 'other_sql')
+    if system == 'mysql' and getattr(dialect, 'is_mariadb', False):
+        system = 'mariadb'
+    found: dict[str, Any] = {names.DB_SYSTEM_NAME: system}
+    query = url.query
+    database = url.database or query.get('dbname')
+    if isinstance(database, str) and database:
+        found[names.DB_NAMESPACE] = database[:_MAX_LENGTH]
+    # A socket, and psycopg2's several hosts, are given as a query.
+    address = url.host or query.get('host') or query.get('unix_socket')
+    if not isinstance(address, str) or not address:
+        return found
+    found[names.SERVER_ADDRESS] = address[:_MAX_LENGTH]
+    if address.startswith('/'):
+        return found
+    port = url.port or query.get('port') or _PORTS.get(system)
+    if isinstance(port, int) or (isinstance(port, str) and port.isdecimal()):
+        found[names.SERVER_PORT] = int(port)
+    return found

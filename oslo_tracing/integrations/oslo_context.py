@@ -1,0 +1,195 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The trace bound to the request's context, and its id as request id.
+
+Why here: every service makes a ``RequestContext`` for each request and
+passes it wherever the work goes, also where OpenTelemetry's context does
+not; and ``generate_request_id`` is where all of them take their ids from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import functools
+import types
+from typing import Any
+
+from opentelemetry import trace
+
+from oslo_tracing import _guard
+from oslo_tracing import _wrap
+from oslo_tracing import context as tracing_context
+from oslo_tracing import exceptions
+from oslo_tracing import integrations
+from oslo_tracing.propagation import w3c
+
+_ATTRIBUTE = '_oslo_tracing_binding'
+
+
+class Binding(str):
+    """A span context as a service's ``RequestContext`` carries it.
+
+    Contexts are copied, pickled, dumped as JSON and compared, here and in
+    processes that do not have this library: so it is a text (traceparent)
+    that any of these can handle, and equal to every other, for two contexts
+    do not differ by the spans that they were made in.
+    """
+
+    span_context: trace.SpanContext
+
+    def __new__(cls, span_context: trace.SpanContext) -> Binding:
+        text = ''
+        if span_context.is_valid:
+            text = w3c.format_traceparent(span_context)
+        made = super().__new__(cls, text)
+        made.span_context = span_context
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str)
+
+    def __ne__(self, other: object) -> bool:
+        return not isinstance(other, str)
+
+    def __hash__(self) -> int:
+        return hash(Binding)
+
+    def __copy__(self) -> Binding:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Binding:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return str, (str.__str__(self),)
+
+
+def bound_to(request_context: Any) -> trace.SpanContext | None:
+    """Return the span context that a request context was made in.
+
+    :param request_context: a ``RequestContext``, or anything else.
+    """
+    try:
+        bound = vars(request_context).get(_ATTRIBUTE)
+    except TypeError:
+        return None
+    if isinstance(bound, Binding):
+        found: trace.SpanContext | None = bound.span_context
+    else:
+        found = w3c.parse_traceparent(bound)
+    return found if found is not None and found.is_valid else None
+
+
+def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
+    """Bind each new ``RequestContext`` to its trace until ``undo`` closes."""
+
+    def attach(module: types.ModuleType) -> None:
+        _wrap.wrap(
+            module.RequestContext,
+            '__init__',
+            _binding,
+            undo,
+            distribution='oslo.context',
+            untraced='request contexts are',
+        )
+        _wrap.wrap(
+            module.RequestContext,
+            'update_store',
+            _restoring,
+            undo,
+            distribution='oslo.context',
+            untraced='units of work that have lost their trace are',
+        )
+        if toolbox.settings.request_id_is_trace_id:
+            _wrap.wrap(
+                module,
+                'generate_request_id',
+                _request_id,
+                undo,
+                distribution='oslo.context',
+                untraced='request ids that are trace ids are',
+            )
+        if toolbox.settings.context_store == 'contextvars':
+            _replace_store(module, undo)
+
+    _wrap.on_import('oslo_context.context', attach, undo)
+
+
+def _binding(original: Callable[..., None]) -> Callable[..., None]:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            span_context = trace.get_current_span().get_span_context()
+            self.__dict__[_ATTRIBUTE] = Binding(span_context)
+        except Exception:
+            _guard.report('binding the trace to a request context')
+        original(self, *args, **kwargs)
+
+    return __init__
+
+
+def _request_id(original: Callable[[], str]) -> Callable[[], str]:
+    @functools.wraps(original)
+    def generate_request_id() -> str:
+        return tracing_context.take_request_id() or original()
+
+    return generate_request_id
+
+
+def _restoring(original: Callable[..., Any]) -> Callable[..., Any]:
+    def update_store(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            tracing_context.restore(bound_to(self))
+        except Exception:
+            _guard.report('restoring the trace of a request context')
+        return result
+
+    return update_store
+
+
+class _TaskStore:
+    """Stands in for the ``threading.local`` of oslo.context."""
+
+    @property
+    def context(self) -> Any:
+        """The request context of this task, or None."""
+        return tracing_context.stored()
+
+    @context.setter
+    def context(self, request_context: Any) -> None:
+        tracing_context.store(request_context)
+
+    @context.deleter
+    def context(self) -> None:
+        tracing_context.store(None)
+
+
+def _replace_store(module: Any, undo: contextlib.ExitStack) -> None:
+    original = vars(module).get('_request_store')
+    if original is None:
+        raise exceptions.SeamMissing(
+            'oslo.context',
+            _wrap.version_of('oslo.context'),
+            'request contexts of tasks are kept for the thread, and are',
+        )
+    ours = _TaskStore()
+    ours.context = getattr(original, 'context', None)
+    module._request_store = ours
+
+    def restore() -> None:
+        tracing_context.store(None)
+        if module._request_store is ours:
+            module._request_store = original
+
+    undo.callback(restore)

@@ -1,0 +1,279 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The answering side of RPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from oslo_tracing import _guard
+from oslo_tracing import attributes as names
+from oslo_tracing import context
+from oslo_tracing.integrations.oslo_messaging import attached
+from oslo_tracing.integrations.oslo_messaging import describing
+from oslo_tracing.integrations.oslo_messaging import places
+from oslo_tracing import propagation
+from oslo_tracing.propagation import trust
+from oslo_tracing import recording
+from oslo_tracing.scrub import names as scrub
+from oslo_tracing import settings as settings_module
+
+_MAX_METHOD = 128
+
+
+class Processing:
+    """A message that is being handled, under a span that is the current one.
+
+    :param span: the receiver's.
+    :param settings: what to record of exceptions.
+    :param current: what it runs under, with the span in it.
+    """
+
+    __slots__ = ('_context', '_settings', '_span', '_token')
+
+    def __init__(
+        self,
+        span: trace.Span,
+        settings: settings_module.Settings,
+        current: otel_context.Context,
+    ) -> None:
+        self._span = span
+        self._settings = settings
+        self._context = context.root(current)
+        self._token = context.enter(self._context)
+
+    def failed(self, error: BaseException) -> None:
+        """Note what the endpoint raised, or the dispatcher."""
+        try:
+            expected = _expected(error)
+            if expected is None:
+                recording.record_error(self._span, error, self._settings)
+            else:
+                recording.record_error(
+                    self._span, expected, self._settings, status=False
+                )
+        except Exception:
+            _guard.report('recording the error of an RPC method')
+
+    def end(self) -> None:
+        """End the span; the worker keeps nothing of it."""
+        try:
+            try:
+                context.leave(self._token)
+            finally:
+                context.ended(self._context)
+                self._span.end()
+        except Exception:
+            _guard.report('ending the span of a received message')
+
+
+def processing(
+    original: Callable[..., Any],
+    begin: Callable[[Any, Any], Processing | None],
+) -> Callable[..., Any]:
+    """Return what stands in for the ``dispatch`` of a dispatcher.
+
+    :param begin: called with the dispatcher and what came in; returns None
+        where nothing is to be recorded.
+    """
+
+    def dispatch(dispatcher: Any, incoming: Any) -> Any:
+        begun = None
+        try:
+            begun = begin(dispatcher, incoming)
+        except Exception:
+            _guard.report('starting the span of a received message')
+        if begun is None:
+            return original(dispatcher, incoming)
+        try:
+            return original(dispatcher, incoming)
+        except BaseException as error:
+            begun.failed(error)
+            raise
+        finally:
+            begun.end()
+
+    return dispatch
+
+
+class Receiver(attached.Attached):
+    """Makes what stands in for ``RPCDispatcher.dispatch``."""
+
+    def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap ``RPCDispatcher.dispatch``."""
+        return processing(original, self._begin_if_on)
+
+    def _begin_if_on(
+        self, dispatcher: Any, incoming: Any
+    ) -> Processing | None:
+        return self._begin(dispatcher, incoming) if self._on else None
+
+    def _begin(self, dispatcher: Any, incoming: Any) -> Processing | None:
+        sent = self._propagation.from_message(incoming.ctxt)
+        # First of all, and whoever traces: what a sender has added is not
+        # for the service.
+        incoming.ctxt = propagation.without_keys(incoming.ctxt)
+        message = incoming.message
+        if (
+            not isinstance(message, Mapping)
+            or context.is_suppressed()
+            or self._others.receive()
+        ):
+            return None
+        name, kind, attributes = self._described(dispatcher, incoming)
+        parentage = trust.decide(sent, self._settings.incoming_rpc)
+        span = self._tracer.start_span(
+            name, parentage.context, kind, attributes, parentage.links
+        )
+        if span.is_recording():
+            message_id = _message_id(incoming)
+            if message_id is not None:
+                span.set_attribute(names.MESSAGING_MESSAGE_ID, message_id)
+        current = trace.set_span_in_context(span, parentage.context)
+        return Processing(span, self._settings, current)
+
+    def _described(
+        self, dispatcher: Any, incoming: Any
+    ) -> tuple[str, trace.SpanKind, dict[str, str]]:
+        message = incoming.message
+        place = self._places.of_dispatcher(dispatcher)
+        called = (
+            message.get('namespace'),
+            message.get('method'),
+            message.get('version', '1.0'),
+        )
+        if not _is_text(called):
+            return _describe(place, _type(incoming), None, called)
+        key = (_type(incoming), *called)
+        described: tuple[str, trace.SpanKind, dict[str, str]] | None
+        described = place.kept.get(key)
+        if described is None:
+            endpoint = _endpoint(dispatcher, *called)
+            described = _describe(place, key[0], endpoint, called)
+            # Anybody can make up methods that nobody has.
+            if endpoint is not None:
+                place.keep(key, described)
+        return described
+
+
+def _is_text(called: tuple[Any, Any, Any]) -> bool:
+    namespace, method, version = called
+    return (
+        (namespace is None or type(namespace) is str)
+        and type(method) is str
+        and type(version) is str
+        and len(method) <= _MAX_METHOD
+        and len(version) <= _MAX_METHOD
+    )
+
+
+def _describe(
+    place: places.Place, how: str, endpoint: Any, called: tuple[Any, Any, Any]
+) -> tuple[str, trace.SpanKind, dict[str, str]]:
+    namespace, method, version = called
+    if endpoint is None:
+        namespace, method, version = None, scrub.OTHER, None
+    attributes = describing.rpc_attributes(
+        place, how, place.topic, method, version
+    )
+    if place.server:
+        attributes[names.OPENSTACK_RPC_SERVER] = str(place.server)
+    if endpoint is not None:
+        attributes[names.CODE_FUNCTION_NAME] = _function(endpoint, method)
+    if namespace or place.topic:
+        where = describing.rpc_scope(namespace, place.topic)
+        name = describing.rpc_name(where, method)
+    else:
+        name = method
+    if how == describing.CALL:
+        return name, trace.SpanKind.SERVER, attributes
+    attributes[names.MESSAGING_OPERATION_TYPE] = describing.PROCESS
+    attributes[names.MESSAGING_OPERATION_NAME] = describing.PROCESS
+    return name, trace.SpanKind.CONSUMER, attributes
+
+
+def _endpoint(
+    dispatcher: Any, namespace: str | None, method: str, version: str
+) -> Any:
+    """Return whom the dispatcher is going to call, or None.
+
+    It asks its endpoints the same questions in the same order.
+    """
+    try:
+        for endpoint in dispatcher.endpoints:
+            target = getattr(endpoint, 'target', None)
+            target = target or dispatcher._default_target
+            if (
+                dispatcher._is_namespace(target, namespace)
+                and dispatcher._is_compatible(target, version)
+                and hasattr(endpoint, method)
+                and dispatcher.access_policy.is_allowed(endpoint, method)
+            ):
+                return endpoint
+    except Exception:  # noqa: S110 - the dispatcher will raise the same
+        pass
+    return None
+
+
+def _function(endpoint: Any, method: str) -> str:
+    """Return the full name of a method, as its class has it.
+
+    The function would not do: decorators such as ``expected_exceptions``
+    give it a name of theirs.
+    """
+    kind = type(endpoint)
+    for base in kind.__mro__:
+        if method in vars(base):
+            kind = base
+            break
+    return f'{kind.__module__}.{kind.__qualname__}.{method}'
+
+
+def _type(incoming: Any) -> str:
+    """Return how a message was sent, as far as the driver tells.
+
+    Only AMQP shows which of those without an answer went to all servers.
+    """
+    if getattr(incoming, 'reply_q', None) or getattr(
+        incoming, '_reply_q', None
+    ):
+        return describing.CALL
+    exchange = places.delivery(incoming).exchange
+    if exchange is not None and exchange.endswith('_fanout'):
+        return describing.FANOUT
+    return describing.CAST
+
+
+def _message_id(incoming: Any) -> str | None:
+    """Return the id that a message has on the wire, else in the log."""
+    for name in ('orig_msg_id', 'unique_id', 'msg_id'):
+        found = places.bounded(getattr(incoming, name, None))
+        if found is not None:
+            return found
+    return None
+
+
+def _expected(error: BaseException) -> BaseException | None:
+    """Return what an ``ExpectedException`` was made for."""
+    kind = type(error)
+    if kind.__name__ != 'ExpectedException':
+        return None
+    if not kind.__module__.startswith('oslo_messaging.'):
+        return None
+    found = getattr(error, 'exc_info', (None, None, None))[1]
+    return found if isinstance(found, BaseException) else error

@@ -1,0 +1,266 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""One client span for each SQL statement that runs under a span.
+
+Why here: every service reaches its database through a SQLAlchemy ``Engine``.
+Listening on the class also covers engines made before, those of oslo.db and
+those below async engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import functools
+from typing import Any
+
+from oslo_tracing import _guard
+from oslo_tracing import _wrap
+from oslo_tracing import exceptions
+from oslo_tracing import integrations
+from oslo_tracing.integrations import _sql_pool
+from oslo_tracing.integrations import _sql_recorder
+
+
+def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
+    """Trace the statements of this process until ``undo`` is closed.
+
+    :param toolbox: tracer and settings.
+    :param undo: takes the way back.
+    """
+    recorder = _sql_recorder.Recorder(
+        toolbox.tracer('sqlalchemy'), toolbox.settings
+    )
+    listeners = _Listeners(recorder, toolbox.settings.db_comment)
+    for attach in (
+        recorder.transactions.attach,
+        _sql_pool.attach,
+        listeners.attach,
+    ):
+        # The package as a whole: its events are known only then.
+        _wrap.on_import(
+            'sqlalchemy', functools.partial(attach, undo=undo), undo
+        )
+
+
+class _Listeners:
+    """What SQLAlchemy calls.
+
+    :param recorder: does the work.
+    :param commented: whether statements are to name their spans.
+    """
+
+    def __init__(
+        self, recorder: _sql_recorder.Recorder, commented: bool
+    ) -> None:
+        self._recorder = recorder
+        self._commented = commented
+
+    def attach(self, sqlalchemy: Any, undo: contextlib.ExitStack) -> None:
+        """Listen until ``undo`` is closed.
+
+        :param sqlalchemy: the imported package.
+        :param undo: takes the way back.
+        :raises SeamMissing: when it has no such events.
+        """
+        event = sqlalchemy.event
+        base = sqlalchemy.engine.base
+        undo.callback(
+            _put_flags_back,
+            [
+                (kind, vars(kind)['_has_events'])
+                for kind in (
+                    base.Engine,
+                    # Where the releases since 2.0 handle errors.
+                    sqlalchemy.engine.interfaces.Dialect,
+                )
+                if '_has_events' in vars(kind)
+            ],
+        )
+        before = self.before_commented if self._commented else self.before
+        for name, listener, changes in (
+            ('before_cursor_execute', before, self._commented),
+            ('after_cursor_execute', self.after, False),
+            ('handle_error', self.failed, False),
+        ):
+            try:
+                event.listen(base.Engine, name, listener, retval=changes)
+            except sqlalchemy.exc.InvalidRequestError:
+                raise exceptions.SeamMissing(
+                    'SQLAlchemy',
+                    _wrap.version_of('SQLAlchemy'),
+                    'SQL statements are',
+                ) from None
+            undo.callback(event.remove, base.Engine, name, listener)
+        for name, make, untraced in (
+            # 1.4 has no such batches.
+            ('_exec_insertmany_context', self._around_batches, 'batches are'),
+            # The event does not come where a listener before ours raises.
+            ('_handle_dbapi_exception', self._after_failure, 'failures are'),
+        ):
+            if name in vars(base.Connection):
+                _wrap.wrap(
+                    base.Connection,
+                    name,
+                    make,
+                    undo,
+                    distribution='SQLAlchemy',
+                    untraced=untraced,
+                )
+
+    def before(
+        self,
+        conn: Any,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        executemany: bool,
+    ) -> None:
+        """Note a statement that begins."""
+        try:
+            self._recorder.begin(
+                conn, statement, parameters, context, executemany
+            )
+        except Exception:
+            _guard.report('noting an SQL statement')
+
+    def before_commented(
+        self,
+        conn: Any,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        executemany: bool,
+    ) -> tuple[str, Any]:
+        """Note a statement that begins, and name its span in a comment."""
+        said = statement
+        try:
+            self._recorder.begin(
+                conn, statement, parameters, context, executemany
+            )
+            said = self._recorder.commented(
+                conn, statement, context, executemany
+            )
+        except Exception:
+            _guard.report('noting an SQL statement')
+        return said, parameters
+
+    def after(
+        self,
+        conn: Any,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        executemany: bool,
+    ) -> None:
+        """Record a statement that succeeded."""
+        try:
+            self._recorder.succeeded(statement, cursor, context)
+        except Exception:
+            _guard.report('recording an SQL statement')
+
+    def failed(self, failure: Any) -> None:
+        """Record a statement that failed; the exception goes its way.
+
+        :param failure: SQLAlchemy's ``ExceptionContext``.
+        """
+        self._failed(failure.execution_context, failure.original_exception)
+
+    def _failed(self, context: Any, error: BaseException) -> None:
+        try:
+            self._recorder.failed(context, error)
+        except Exception:
+            _guard.report('recording an SQL statement')
+
+    def _after_failure(
+        self, original: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Record a failure of which no event told."""
+
+        def handle(
+            conn: Any,
+            e: BaseException,
+            statement: Any,
+            parameters: Any,
+            cursor: Any,
+            context: Any,
+            *args: Any,
+            **kwargs: Any,
+        ) -> Any:
+            try:
+                return original(
+                    conn,
+                    e,
+                    statement,
+                    parameters,
+                    cursor,
+                    context,
+                    *args,
+                    **kwargs,
+                )
+            finally:
+                self._failed(context, e)
+
+        return handle
+
+    def _around_batches(
+        self, original: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Make one span of what the events show as several."""
+
+        def execute(conn: Any, dialect: Any, context: Any) -> Any:
+            try:
+                self._recorder.begin(
+                    conn,
+                    context.statement,
+                    context.compiled_parameters,
+                    context,
+                    True,
+                    many=True,
+                )
+            except Exception:
+                _guard.report('noting an SQL statement')
+            try:
+                result = original(conn, dialect, context)
+            except BaseException as error:
+                # Mostly that was told, and nothing is left to do.
+                self._failed(context, getattr(error, 'orig', None) or error)
+                raise
+            try:
+                self._recorder.end_batches(context)
+            except Exception:
+                _guard.report('recording an SQL statement')
+            return result
+
+        return execute
+
+
+def _put_flags_back(before: list[tuple[Any, bool]]) -> None:
+    """Let SQLAlchemy skip its events again where nobody else listens."""
+    for kind, flag in before:
+        if not flag and not _is_listened_to(kind):
+            kind._has_events = flag
+
+
+def _is_listened_to(kind: Any) -> bool:
+    try:
+        return any(
+            descriptor._clslevel.get(kind)
+            for descriptor in kind.dispatch._event_descriptors
+        )
+    except Exception:
+        _guard.report('looking for other listeners of SQLAlchemy')
+        return True
