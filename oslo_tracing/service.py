@@ -24,10 +24,10 @@ from oslo_config import cfg
 
 from oslo_tracing import _guard
 from oslo_tracing import _runtime
+from oslo_tracing import counters
 from oslo_tracing import exceptions
 from oslo_tracing import opts
 from oslo_tracing import settings as settings_module
-from oslo_tracing import stats
 
 LOG = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Tracing:
         self.provider: Any = None
         self.processor: Any = None
         self.propagation: Any = None
-        self.stats = stats.Stats()
+        self.stats = counters.Counters()
         self.http_server: Any = None
         self.recorder: Any = None
         self.undo = contextlib.ExitStack()

@@ -32,9 +32,9 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk import resources
 
+from oslo_tracing import counters
 from oslo_tracing.exporters import _pipeline
 from oslo_tracing.exporters import _validate
-from oslo_tracing import stats as stats_module
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -52,7 +52,7 @@ _OWN: Final = ('log', 'file', 'otlp')
 def build(
     settings: settings_module.Settings,
     resource: Callable[[], resources.Resource],
-    stats: stats_module.Stats | None = None,
+    stats: counters.Counters | None = None,
 ) -> Pipeline:
     """Return the processor that exports as the settings say.
 
@@ -76,7 +76,7 @@ def build(
             for name in ordered
         },
         resource,
-        stats_module.Stats() if stats is None else stats,
+        counters.Counters() if stats is None else stats,
     )
 
 

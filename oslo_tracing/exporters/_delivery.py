@@ -28,8 +28,8 @@ from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import export
 
+from oslo_tracing import counters
 from oslo_tracing.exporters import _clean
-from oslo_tracing import stats as stats_module
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -65,7 +65,7 @@ class Delivery:
         settings: settings_module.Settings,
         builders: Builders,
         resource: Callable[[], resources.Resource],
-        stats: stats_module.Stats,
+        stats: counters.Counters,
     ) -> None:
         self._settings = settings
         self._builders = builders
@@ -97,7 +97,7 @@ class Delivery:
             self._export(batch)
         except Exception as error:
             # Nothing may end the thread.
-            self.lose(stats_module.OTHER, len(batch), _words(error))
+            self.lose(counters.OTHER, len(batch), _words(error))
 
     def shutdown(self) -> None:
         """Shut down whatever was built."""
@@ -121,13 +121,13 @@ class Delivery:
     def lose(self, cause: str, count: int, why: str = '') -> None:
         """Count spans that are lost.
 
-        :param cause: one of ``stats.CAUSES``.
+        :param cause: one of ``counters.CAUSES``.
         :param count: how many.
         :param why: more words for the log.
         """
         if not count:
             return
-        if self.abandoned and cause != stats_module.SHUT_DOWN:
+        if self.abandoned and cause != counters.SHUT_DOWN:
             return
         self.lost += count
         self._stats.dropped(cause, count)
@@ -140,7 +140,7 @@ class Delivery:
             try:
                 clean.append(self._cleaner.clean(span))
             except Exception as error:
-                self.lose(stats_module.ENCODING, 1, _words(error))
+                self.lose(counters.ENCODING, 1, _words(error))
         if not clean:
             return
         for name in self._builders:
@@ -172,7 +172,7 @@ class Delivery:
         self._said = ''
         try:
             result = exporter.export(spans)
-        except stats_module.SpansLost as lost:
+        except counters.SpansLost as lost:
             self.lose(lost.cause, lost.count, f'{name}: {lost.why}')
             self._delivered(name, len(spans) - lost.count)
         except OSError as error:
@@ -201,7 +201,7 @@ class Delivery:
             except OSError as error:
                 self._failed(name, 1, _words(error))
             except Exception as error:
-                self.lose(stats_module.ENCODING, 1, f'{name}: {_words(error)}')
+                self.lose(counters.ENCODING, 1, f'{name}: {_words(error)}')
             else:
                 self._count(name, 1, result)
 
@@ -217,7 +217,7 @@ class Delivery:
 
     def _failed(self, name: str, count: int, why: str) -> None:
         self.lose(
-            stats_module.EXPORT_FAILED,
+            counters.EXPORT_FAILED,
             count,
             f'{name}: {why}' if why else f'{name} failed',
         )

@@ -27,10 +27,10 @@ from opentelemetry.sdk import trace as sdk_trace
 
 from oslo_tracing import _guard
 from oslo_tracing import _printable
+from oslo_tracing import counters
 from oslo_tracing.exporters import _delivery
 from oslo_tracing.exporters import _worker
 from oslo_tracing.scrub import errors
-from oslo_tracing import stats as stats_module
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -66,7 +66,7 @@ class Pipeline(sdk_trace.SpanProcessor):
         settings: settings_module.Settings,
         builders: _delivery.Builders,
         resource: Callable[[], resources.Resource],
-        stats: stats_module.Stats,
+        stats: counters.Counters,
     ) -> None:
         self._settings = settings
         self._builders = builders
@@ -85,7 +85,7 @@ class Pipeline(sdk_trace.SpanProcessor):
             if not self._builders:
                 return
             if self._closed:
-                self.stats.dropped(stats_module.SHUT_DOWN)
+                self.stats.dropped(counters.SHUT_DOWN)
                 return
             worker = self._workers.get(os.getpid())
             if worker is None:

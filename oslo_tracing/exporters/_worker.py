@@ -26,9 +26,9 @@ from opentelemetry.sdk import trace as sdk_trace
 
 from oslo_tracing import _real
 from oslo_tracing import context
+from oslo_tracing import counters
 from oslo_tracing.exporters import _delivery
 from oslo_tracing.exporters import _quiet
-from oslo_tracing import stats as stats_module
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -51,7 +51,7 @@ class Worker:
         settings: settings_module.Settings,
         builders: _delivery.Builders,
         resource: Callable[[], resources.Resource],
-        stats: stats_module.Stats,
+        stats: counters.Counters,
     ) -> None:
         self._threading = _real.threading_module()
         self._settings = settings
@@ -77,8 +77,8 @@ class Worker:
         """
         queue = self._queue
         if len(queue) >= self._settings.max_queue_size:
-            self._stats.dropped(stats_module.QUEUE_FULL)
-            self.delivery.trouble = stats_module.QUEUE_FULL
+            self._stats.dropped(counters.QUEUE_FULL)
+            self.delivery.trouble = counters.QUEUE_FULL
             return
         queue.append(span)
         if self._thread is None:
@@ -119,7 +119,7 @@ class Worker:
             thread.join(max(0.0, timeout))
             if thread.is_alive():
                 self.delivery.abandoned = True
-                self.delivery.lose(stats_module.SHUT_DOWN, self._in_flight)
+                self.delivery.lose(counters.SHUT_DOWN, self._in_flight)
         self._stopped = True
         self._drop_queue()
         if self._quiet is not None and not self.delivery.abandoned:
@@ -200,7 +200,7 @@ class Worker:
 
     def _drop_queue(self) -> None:
         self.delivery.lose(
-            stats_module.SHUT_DOWN, len(self._take(len(self._queue)))
+            counters.SHUT_DOWN, len(self._take(len(self._queue)))
         )
 
 

@@ -28,9 +28,9 @@ from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import export
 
+from oslo_tracing import counters
 from oslo_tracing.exporters import _otlp_json
 from oslo_tracing.exporters import _trace_files
-from oslo_tracing import stats
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -80,8 +80,8 @@ class FileSpanExporter(export.SpanExporter):
         elif len(spans) > 1:
             self._write_halves(spans)
         else:
-            raise stats.SpansLost(
-                stats.FILE_LIMIT, 1, 'a span is too long for a line'
+            raise counters.SpansLost(
+                counters.FILE_LIMIT, 1, 'a span is too long for a line'
             )
         return export.SpanExportResult.SUCCESS
 
@@ -97,8 +97,8 @@ class FileSpanExporter(export.SpanExporter):
         try:
             self._files.write(line)
         except _trace_files.Full:
-            raise stats.SpansLost(
-                stats.FILE_LIMIT,
+            raise counters.SpansLost(
+                counters.FILE_LIMIT,
                 count,
                 f'the trace files in {self._files.directory} have reached '
                 'file_total_max_bytes',
@@ -107,22 +107,22 @@ class FileSpanExporter(export.SpanExporter):
             reason = error.strerror or errno.errorcode.get(
                 error.errno or 0, 'error'
             )
-            raise stats.SpansLost(
-                stats.DISK,
+            raise counters.SpansLost(
+                counters.DISK,
                 count,
                 f'cannot write to {self._files.directory}, {reason.lower()}',
             ) from None
 
     def _write_halves(self, spans: Sequence[sdk_trace.ReadableSpan]) -> None:
         middle = len(spans) // 2
-        lost: list[stats.SpansLost] = []
+        lost: list[counters.SpansLost] = []
         for half in (spans[:middle], spans[middle:]):
             try:
                 self.export(half)
-            except stats.SpansLost as error:
+            except counters.SpansLost as error:
                 lost.append(error)
         if lost:
-            raise stats.SpansLost(
+            raise counters.SpansLost(
                 lost[-1].cause,
                 sum(error.count for error in lost),
                 lost[-1].why,

@@ -30,7 +30,7 @@ from urllib import parse
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import export
 
-from oslo_tracing import stats
+from oslo_tracing import counters
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -62,8 +62,8 @@ class _ToldWhy(export.SpanExporter):
         result: export.SpanExportResult = self._exporter.export(spans)
         error = self._session.error
         if error is not None and result is export.SpanExportResult.FAILURE:
-            raise stats.SpansLost(
-                stats.EXPORT_FAILED,
+            raise counters.SpansLost(
+                counters.EXPORT_FAILED,
                 len(spans),
                 f'{type(error).__name__}: {error}',
             )

@@ -57,7 +57,7 @@ LONG_LIVED = (
     'oslo_privsep',
     'oslo_service',
     'oslo_tracing.exporters',
-    'oslo_tracing.stats',
+    'oslo_tracing.counters',
     'ovs',
     'ovsdbapp',
     'proton',

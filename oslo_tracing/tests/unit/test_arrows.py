@@ -24,7 +24,14 @@ ROOT = pathlib.Path(oslo_tracing.__file__).parent
 
 # Small tools that import nothing of ours, or only each other.
 LEAVES = {'attributes', 'exceptions', '_printable', '_real', 'opts'}
-TOOLS = LEAVES | {'_guard', '_runtime', 'scrub', 'stats', 'context', 'leases'}
+TOOLS = LEAVES | {
+    '_guard',
+    '_runtime',
+    'scrub',
+    'counters',
+    'context',
+    'leases',
+}
 RECORDING = TOOLS | {'settings', '_environment', '_wrap'}
 
 #: What each room may import, besides itself.
@@ -39,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     '_runtime': set(),
     'context': {'leases'},
     'leases': {'attributes'},
-    'stats': {'_real'},
+    'counters': {'_real'},
     'scrub': LEAVES,
     '_environment': set(),
     'settings': LEAVES | {'_environment'},

@@ -48,7 +48,7 @@ pipeline = exporters.Pipeline(
     support.settings(schedule_delay=0.01),
     {'one': lambda resource: Hanging()},
     support.resource,
-    exporters.stats_module.Stats(),
+    exporters.counters.Counters(),
 )
 tracing = support.Tracer(pipeline)
 tracing.setUp()

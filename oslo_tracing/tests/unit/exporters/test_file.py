@@ -32,11 +32,11 @@ from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 
+from oslo_tracing import counters
 from oslo_tracing.exporters import _clean
 from oslo_tracing.exporters import _otlp_json
 from oslo_tracing.exporters import _trace_files
 from oslo_tracing.exporters import file
-from oslo_tracing import stats
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
 
@@ -267,9 +267,9 @@ class FileTest(base.TestCase):
         os.mkdir(self.path)
         os.chmod(self.path, 0o777)
 
-        lost = self.assertRaises(stats.SpansLost, self._export, exporter)
+        lost = self.assertRaises(counters.SpansLost, self._export, exporter)
 
-        self.assertEqual((stats.DISK, 1), (lost.cause, lost.count))
+        self.assertEqual((counters.DISK, 1), (lost.cause, lost.count))
         self.assertIn('everybody may write', lost.why)
         self.assertEqual([], self._names())
 
@@ -345,9 +345,9 @@ class FileTest(base.TestCase):
             file_total_max_bytes=65536,
         )
 
-        lost = self.assertRaises(stats.SpansLost, self._export, mine, 3)
+        lost = self.assertRaises(counters.SpansLost, self._export, mine, 3)
 
-        self.assertEqual((stats.FILE_LIMIT, 3), (lost.cause, lost.count))
+        self.assertEqual((counters.FILE_LIMIT, 3), (lost.cause, lost.count))
         self.assertEqual(1, len(self._names()))
 
     def test_a_disk_that_fills_up_leaves_no_half_line(self):
@@ -359,12 +359,12 @@ class FileTest(base.TestCase):
         limits.setrlimit(limits.RLIMIT_FSIZE, (len(whole) + 100, hard))
         try:
             lost = self.assertRaises(
-                stats.SpansLost, self._export, exporter, 4, 4000
+                counters.SpansLost, self._export, exporter, 4, 4000
             )
         finally:
             limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))
 
-        self.assertEqual((stats.DISK, 4), (lost.cause, lost.count))
+        self.assertEqual((counters.DISK, 4), (lost.cause, lost.count))
         self.assertEqual([whole], self._lines())
         self._export(exporter)
         self.assertEqual(2, len(self._lines()))
@@ -390,8 +390,8 @@ class FileTest(base.TestCase):
         shutil.rmtree(self.path)
         with open(self.path, 'w'):
             pass
-        lost = self.assertRaises(stats.SpansLost, self._export, exporter)
-        self.assertEqual(stats.DISK, lost.cause)
+        lost = self.assertRaises(counters.SpansLost, self._export, exporter)
+        self.assertEqual(counters.DISK, lost.cause)
 
     def test_a_rotated_file_that_somebody_removed_does_not_matter(self):
         exporter = self._exporter(file_max_bytes=65536)
@@ -425,10 +425,10 @@ class FileTest(base.TestCase):
         self.tracing.end(2, attributes={'fill': 'x' * 3000})
 
         lost = self.assertRaises(
-            stats.SpansLost, exporter.export, self.tracing.spans
+            counters.SpansLost, exporter.export, self.tracing.spans
         )
 
-        self.assertEqual((stats.FILE_LIMIT, 1), (lost.cause, lost.count))
+        self.assertEqual((counters.FILE_LIMIT, 1), (lost.cause, lost.count))
         spans = [
             span
             for line in self._lines()

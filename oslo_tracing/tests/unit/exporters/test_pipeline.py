@@ -27,9 +27,9 @@ from opentelemetry.sdk.trace import export
 from opentelemetry import trace
 
 from oslo_tracing import _real
+from oslo_tracing import counters
 from oslo_tracing import exporters
 from oslo_tracing.exporters import _pipeline
-from oslo_tracing import stats
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
 
@@ -79,7 +79,7 @@ class _Case(base.TestCase):
             if builders is None
             else builders,
             support.resource,
-            stats.Stats(),
+            counters.Counters(),
         )
         self.tracing = self.useFixture(support.Tracer(pipeline))
         return pipeline
@@ -344,7 +344,7 @@ class FailureTest(_Case):
 
     def test_what_an_exporter_of_ours_lost_is_counted_by_its_cause(self):
         def behave(spans):
-            raise stats.SpansLost(stats.DISK, 2, 'no space left')
+            raise counters.SpansLost(counters.DISK, 2, 'no space left')
 
         self.one.behave = behave
         pipeline = self._pipeline()

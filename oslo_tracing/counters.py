@@ -70,7 +70,7 @@ class SpansLost(Exception):
         self.why = why
 
 
-class _Counters:
+class _OfProcess:
     """The numbers of one process."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class _Counters:
         self.dropped: dict[str, int] = {}
 
 
-class Stats:
+class Counters:
     """Counters that any thread may add to.
 
     Each process counts for itself: after a fork the child starts at zero,
@@ -89,7 +89,7 @@ class Stats:
     """
 
     def __init__(self) -> None:
-        self._of_process: dict[int, _Counters] = {}
+        self._of_process: dict[int, _OfProcess] = {}
 
     def exported(self, exporter: str, count: int = 1) -> None:
         """Count spans that an exporter delivered.
@@ -130,13 +130,13 @@ class Stats:
                 'dropped': dict(counters.dropped),
             }
 
-    def _counters(self) -> _Counters:
+    def _counters(self) -> _OfProcess:
         pid = os.getpid()
         counters = self._of_process.get(pid)
         if counters is None:
             # setdefault is atomic: of two first threads one wins, and both
             # count on the winner's.
-            counters = self._of_process.setdefault(pid, _Counters())
+            counters = self._of_process.setdefault(pid, _OfProcess())
             for other in list(self._of_process):
                 if other != pid:
                     self._of_process.pop(other, None)

@@ -15,20 +15,20 @@ from __future__ import annotations
 
 import threading
 
-from oslo_tracing import stats
+from oslo_tracing import counters
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
 
 
-class StatsTest(base.TestCase):
+class CountersTest(base.TestCase):
     def test_counts_by_exporter_and_by_cause(self):
-        counted = stats.Stats()
+        counted = counters.Counters()
 
         counted.exported('otlp', 3)
         counted.exported('otlp')
         counted.exported('file', 4)
-        counted.dropped(stats.QUEUE_FULL)
-        counted.dropped(stats.DISK, 7)
+        counted.dropped(counters.QUEUE_FULL)
+        counted.dropped(counters.DISK, 7)
 
         self.assertEqual(
             {
@@ -39,7 +39,7 @@ class StatsTest(base.TestCase):
         )
 
     def test_made_up_names_do_not_make_it_grow(self):
-        counted = stats.Stats()
+        counted = counters.Counters()
 
         for number in range(1000):
             counted.dropped(f'cause {number}')
@@ -51,13 +51,13 @@ class StatsTest(base.TestCase):
         self.assertEqual(1000, sum(found['exported'].values()))
 
     def test_no_count_is_lost_between_threads(self):
-        counted = stats.Stats()
+        counted = counters.Counters()
         go = threading.Barrier(4)
 
         def count():
             go.wait()
             for _ in range(2000):
-                counted.dropped(stats.QUEUE_FULL)
+                counted.dropped(counters.QUEUE_FULL)
 
         threads = [threading.Thread(target=count) for _ in range(4)]
         for thread in threads:
@@ -68,19 +68,19 @@ class StatsTest(base.TestCase):
         self.assertEqual({'queue full': 8000}, counted.snapshot()['dropped'])
 
     def test_a_snapshot_is_a_copy(self):
-        counted = stats.Stats()
+        counted = counters.Counters()
         counted.snapshot()['dropped']['disk'] = 5
 
         self.assertEqual({}, counted.snapshot()['dropped'])
 
     def test_a_forked_child_starts_at_zero_whatever_was_locked(self):
-        counted = stats.Stats()
-        counted.dropped(stats.DISK, 5)
+        counted = counters.Counters()
+        counted.dropped(counters.DISK, 5)
         counted._counters().lock.acquire()
         self.addCleanup(counted._counters().lock.release)
 
         def work():
-            counted.dropped(stats.DISK)
+            counted.dropped(counters.DISK)
             return counted.snapshot()['dropped'] == {'disk': 1}
 
         self.assertEqual(0, support.status_of_child(work))
