@@ -23,6 +23,7 @@ import contextlib
 import glob
 import logging
 import os
+import threading
 
 import fixtures
 import keystoneauth1.exceptions
@@ -69,8 +70,13 @@ class Manager:
 
     def __init__(self, secret):
         self._secret = secret
+        # A server that is stopped takes nothing in that is still queued.
+        self.cast = threading.Event()
+        self.notified = threading.Event()
 
     def build(self, ctxt, password):
+        if 'cast' in password:
+            self.cast.set()
         return password
 
     def fail(self, ctxt, password):
@@ -81,6 +87,7 @@ class Manager:
         raise KeyError(self._secret('rpc-expected'))
 
     def info(self, ctxt, publisher_id, event_type, payload, metadata):
+        self.notified.set()
         raise ValueError(self._secret('listener-error'))
 
 
@@ -255,6 +262,8 @@ class SecretsTest(bus.TestCase):
             return wsgi.hello(environ, start_response)
 
         self.ask(app)
+        self.assertTrue(manager.cast.wait(bus.PATIENCE))
+        self.assertTrue(manager.notified.wait(bus.PATIENCE))
         self.assert_secrets_are_safe('compute/build', 'process thing.create')
 
     def test_what_a_database_is_told_and_says(self):
