@@ -116,6 +116,11 @@ class Pipeline(sdk_trace.SpanProcessor):
             flushed = self._lines.flush(left) and flushed
         return flushed
 
+    def state(self) -> tuple[int, bool]:
+        """Say how many spans wait, and whether the exporter thread runs."""
+        worker = self._workers.get(os.getpid())
+        return (0, False) if worker is None else worker.state()
+
     def shutdown(self) -> None:
         """Export what is queued, for ``shutdown_timeout`` at most.
 
