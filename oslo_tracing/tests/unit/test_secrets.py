@@ -23,6 +23,7 @@ import contextlib
 import glob
 import logging
 import os
+import threading
 
 import fixtures
 import keystoneauth1.exceptions
@@ -69,6 +70,7 @@ class Manager:
 
     def __init__(self, secret):
         self._secret = secret
+        self.was_notified = threading.Event()
 
     def build(self, ctxt, password):
         return password
@@ -81,6 +83,7 @@ class Manager:
         raise KeyError(self._secret('rpc-expected'))
 
     def info(self, ctxt, publisher_id, event_type, payload, metadata):
+        self.was_notified.set()
         raise ValueError(self._secret('listener-error'))
 
 
@@ -255,6 +258,8 @@ class SecretsTest(bus.TestCase):
             return wsgi.hello(environ, start_response)
 
         self.ask(app)
+        # A listener that is stopped before it has looked would lose it.
+        self.assertTrue(manager.was_notified.wait(20))
         self.assert_secrets_are_safe('compute/build', 'process thing.create')
 
     def test_what_a_database_is_told_and_says(self):
