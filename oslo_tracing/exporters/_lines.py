@@ -181,7 +181,7 @@ class Lines:
     def _write_in_hub(self, waiting: _Waiting, writer: object) -> None:
         context.enter(context.silent())
         greenthread: Any = sys.modules['eventlet.greenthread']
-        while waiting.writer is writer:
+        while waiting.writer is writer and waiting.is_ours():
             waiting.looked = time.monotonic()
             self._write(waiting, count=_LINES_AT_A_TIME)
             # A burst may not stall the hub.
@@ -213,7 +213,7 @@ class Lines:
         waiting.busy += 1
         try:
             while count is None or count > 0:
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= deadline or not waiting.is_ours():
                     return
                 try:
                     line = waiting.lines.popleft()
@@ -249,6 +249,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         threading = _real.threading_module()
+        self.pid = os.getpid()
         self.lines: collections.deque[str] = collections.deque()
         self.flushes: collections.deque[Any] = collections.deque()
         self.wake = _real.Wake()
@@ -258,6 +259,10 @@ class _Waiting:
         self.stopped = False
         self.thread: Any = None
         self.writer: object | None = None
+
+    def is_ours(self) -> bool:
+        """Say whether this is no copy, in a forked child's hub."""
+        return self.pid == os.getpid()
 
     def is_attended(self) -> bool:
         if self.thread is not None:

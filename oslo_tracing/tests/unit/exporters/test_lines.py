@@ -204,6 +204,36 @@ assert written.count(LINES) == 1
 '''
         )
 
+    def test_a_forked_child_of_a_hub_writes_no_lines_of_its_parent(self):
+        self._run(
+            _GREEN
+            + '''
+import os
+with oslo_tracing.span('first', root=True):
+    pass
+wait_for(lambda: LINES in written)
+with oslo_tracing.span('of the parent', root=True):
+    pass
+# The line waits now: the hub does not run in between.
+assert TRACING.processor._workers[os.getpid()].flush(20)
+written.clear()
+pid = os.fork()
+if pid == 0:
+    status = 1
+    try:
+        for _ in range(3):
+            with oslo_tracing.span('of the child', root=True):
+                pass
+            count = len(written)
+            wait_for(lambda: len(written) > count)
+        status = 0 if written.count(LINES) == 3 else 2
+    finally:
+        os._exit(status)
+assert os.waitpid(pid, 0)[1] == 0
+wait_for(lambda: LINES in written)
+'''
+        )
+
     def test_a_flush_writes_in_the_hub(self):
         self._run(
             _GREEN
