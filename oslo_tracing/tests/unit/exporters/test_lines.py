@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 
+from oslo_tracing import _real
 from oslo_tracing import counters
 from oslo_tracing import exporters
 from oslo_tracing.exporters import _lines
@@ -280,7 +281,7 @@ class _Handler(logging.Handler):
         self.behave = lambda: None
 
     def emit(self, record):
-        self.threads.add(threading.current_thread().name)
+        self.threads.add(_real.threading_module().current_thread().name)
         self.behave()
         self.lines.append(record.getMessage())
 
@@ -348,12 +349,14 @@ class LinesTest(base.TestCase):
         )
 
     def test_the_writer_ends(self):
-        before = set(threading.enumerate())
+        # Where eventlet is loaded, its copy of threading knows ours.
+        threads = _real.threading_module()
+        before = set(threads.enumerate())
         pipeline = self._pipeline()
         self.tracing.end()
         (writer,) = (
             thread
-            for thread in set(threading.enumerate()) - before
+            for thread in set(threads.enumerate()) - before
             if thread.name == 'oslo.tracing-log'
         )
 
