@@ -24,19 +24,28 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from oslo_tracing.health import stats
     from oslo_tracing.service import setup
     from oslo_tracing.service import shutdown
     from oslo_tracing.spans import current_trace_id
     from oslo_tracing.spans import span
     from oslo_tracing.spans import traced
 
-__all__ = ['current_trace_id', 'setup', 'shutdown', 'span', 'traced']
+__all__ = [
+    'current_trace_id',
+    'setup',
+    'shutdown',
+    'span',
+    'stats',
+    'traced',
+]
 
 _HOMES = {
     'current_trace_id': 'oslo_tracing.spans',
     'setup': 'oslo_tracing.service',
     'shutdown': 'oslo_tracing.service',
     'span': 'oslo_tracing.spans',
+    'stats': 'oslo_tracing.health',
     'traced': 'oslo_tracing.spans',
 }
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from oslo_config import cfg
 
+    from oslo_tracing import counters as counters_module
     from oslo_tracing import recording
     from oslo_tracing import service
 
@@ -47,11 +48,13 @@ class Runtime:
     None: that is all that tracing costs when it is off.
     """
 
-    __slots__ = ('_processes', 'conf', 'recorder', 'tracing')
+    __slots__ = ('_processes', 'conf', 'counters', 'recorder', 'tracing')
 
     def __init__(self) -> None:
         self.recorder: recording.Recorder | None = None
         self.tracing: service.Tracing | None = None
+        #: What the last set-up has counted; kept when it is taken off.
+        self.counters: counters_module.Counters | None = None
         #: The configuration that was last given to ``setup()``.
         self.conf: cfg.ConfigOpts | None = None
         self._processes: dict[int, Process] = {}

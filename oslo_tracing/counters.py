@@ -19,8 +19,10 @@ lost silently.
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 from typing import Final
+from typing import TypedDict
 
 from oslo_tracing import _real
 
@@ -70,6 +72,17 @@ class SpansLost(Exception):
         self.why = why
 
 
+class Trouble(TypedDict):
+    """When and why spans were lost last.
+
+    :ivar at: seconds since the epoch.
+    :ivar why: in words; the cause where nobody said more.
+    """
+
+    at: float
+    why: str
+
+
 class _OfProcess:
     """The numbers of one process."""
 
@@ -79,6 +92,7 @@ class _OfProcess:
         self.lock = _real.threading_module().RLock()
         self.exported: dict[str, int] = {}
         self.dropped: dict[str, int] = {}
+        self.troubles: dict[str, Trouble] = {}
 
 
 class Counters:
@@ -95,7 +109,8 @@ class Counters:
         """Count spans that an exporter delivered.
 
         :param exporter: its name in the ``exporters`` option.
-        :param count: how many spans.
+        :param count: how many spans; less than zero where it turns out
+            later that some were not delivered.
         """
         counters = self._counters()
         with counters.lock:
@@ -104,17 +119,20 @@ class Counters:
                 exporter = OTHER
             known[exporter] = known.get(exporter, 0) + count
 
-    def dropped(self, cause: str, count: int = 1) -> None:
+    def dropped(self, cause: str, count: int = 1, why: str = '') -> None:
         """Count spans that are lost.
 
         :param cause: one of ``CAUSES``; any other counts as ``OTHER``.
         :param count: how many spans.
+        :param why: more words, which may be shown to an operator.
         """
         if cause not in CAUSES:
             cause = OTHER
+        trouble = Trouble(at=time.time(), why=why or cause)
         counters = self._counters()
         with counters.lock:
             counters.dropped[cause] = counters.dropped.get(cause, 0) + count
+            counters.troubles[cause] = trouble
 
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of all counters of this process.
@@ -128,6 +146,15 @@ class Counters:
             return {
                 'exported': dict(counters.exported),
                 'dropped': dict(counters.dropped),
+            }
+
+    def troubles(self) -> dict[str, Trouble]:
+        """Return, for each cause, when and why spans were lost last."""
+        counters = self._counters()
+        with counters.lock:
+            return {
+                cause: trouble.copy()
+                for cause, trouble in counters.troubles.items()
             }
 
     def _counters(self) -> _OfProcess:

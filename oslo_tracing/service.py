@@ -112,6 +112,7 @@ def set_up(
         try:
             tracing = _made(conf, service_name, processor, only)
             if tracing is not None:
+                runtime.counters = tracing.stats
                 runtime.tracing = tracing
                 runtime.recorder = tracing.recorder
         finally:

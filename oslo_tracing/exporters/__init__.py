@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk import resources
 
 from oslo_tracing import counters
+from oslo_tracing.exporters import _lines
 from oslo_tracing.exporters import _pipeline
 from oslo_tracing.exporters import _validate
 
@@ -69,15 +70,20 @@ def build(
     chosen = [name for name in settings.exporters if name != _validate.NONE]
     ordered: list[str] = [name for name in _OWN if name in chosen]
     ordered += [name for name in chosen if name not in _OWN]
-    return Pipeline(
-        settings,
-        {
-            name: functools.partial(_build_one, name, settings)
-            for name in ordered
-        },
-        resource,
-        counters.Counters() if stats is None else stats,
-    )
+    stats = counters.Counters() if stats is None else stats
+    builders: dict[str, Callable[[resources.Resource], Any]] = {
+        name: functools.partial(_build_one, name, settings) for name in ordered
+    }
+    lines = None
+    if _lines.EXPORTER in builders:
+        lines = _lines.Lines(settings, stats)
+        builders[_lines.EXPORTER] = functools.partial(_build_log, lines)
+    return Pipeline(settings, builders, resource, stats, lines)
+
+
+def _build_log(lines: _lines.Lines, resource: resources.Resource) -> Any:
+    module = importlib.import_module(f'{__name__}.{_lines.EXPORTER}')
+    return module.build(lines.put)
 
 
 def _build_one(

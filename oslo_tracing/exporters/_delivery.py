@@ -30,6 +30,7 @@ from opentelemetry.sdk.trace import export
 
 from oslo_tracing import counters
 from oslo_tracing.exporters import _clean
+from oslo_tracing.exporters import _telling
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -78,7 +79,8 @@ class Delivery:
         self.exporters: dict[str, Exporter] = {}
         #: How many spans an exporter has lost so far.
         self.lost = 0
-        #: Why a span was lost last; who logs it sets it back to None.
+        #: Why a span was lost last, without credentials; who logs it sets
+        #: it back to None.
         self.trouble: str | None = None
         #: Somebody stopped waiting for the thread, and counted for it.
         self.abandoned = False
@@ -130,7 +132,8 @@ class Delivery:
         if self.abandoned and cause != counters.SHUT_DOWN:
             return
         self.lost += count
-        self._stats.dropped(cause, count)
+        why = _telling.may_be_told(why, self._settings)
+        self._stats.dropped(cause, count, why)
         if why or self.trouble is None:
             self.trouble = why or cause
 

@@ -26,11 +26,10 @@ from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
 
 from oslo_tracing import _guard
-from oslo_tracing import _printable
 from oslo_tracing import counters
 from oslo_tracing.exporters import _delivery
+from oslo_tracing.exporters import _lines
 from oslo_tracing.exporters import _worker
-from oslo_tracing.scrub import errors
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -40,10 +39,8 @@ LOG = logging.getLogger(__name__)
 #: Seconds between two log lines about lost spans.
 QUIET: Final = 60.0
 
-_WORDS_LIMIT: Final = 300
-# Anything shorter stands in many a word.
-_SHORTEST_SECRET: Final = 4
-_HIDDEN: Final = '***'
+#: What part of ``shutdown_timeout`` the log leaves to other exporters.
+_FOR_OTHERS: Final = 0.75
 
 
 class Pipeline(sdk_trace.SpanProcessor):
@@ -58,6 +55,8 @@ class Pipeline(sdk_trace.SpanProcessor):
         in the order in which a batch is handed to them.
     :param resource: tells what the spans of a process belong to.
     :param stats: where spans are counted.
+    :param lines: what the exporter ``log`` leaves to be written, None where
+        it is not used.
     :ivar stats: the same.
     """
 
@@ -67,7 +66,9 @@ class Pipeline(sdk_trace.SpanProcessor):
         builders: _delivery.Builders,
         resource: Callable[[], resources.Resource],
         stats: counters.Counters,
+        lines: _lines.Lines | None = None,
     ) -> None:
+        self._lines = lines
         self._settings = settings
         self._builders = builders
         self._resource = resource
@@ -91,6 +92,8 @@ class Pipeline(sdk_trace.SpanProcessor):
             if worker is None:
                 worker = self._new_worker()
             worker.put(span)
+            if self._lines is not None:
+                self._lines.attend()
             if worker.delivery.trouble is not None:
                 self._tell(worker)
         except Exception:
@@ -106,7 +109,17 @@ class Pipeline(sdk_trace.SpanProcessor):
         worker = self._workers.get(os.getpid())
         if worker is None or self._closed:
             return True
-        return worker.flush(timeout_millis / 1000)
+        deadline = time.monotonic() + timeout_millis / 1000
+        flushed = worker.flush(timeout_millis / 1000)
+        if self._lines is not None:
+            left = max(0.0, deadline - time.monotonic())
+            flushed = self._lines.flush(left) and flushed
+        return flushed
+
+    def state(self) -> tuple[int, bool]:
+        """Say how many spans wait, and whether the exporter thread runs."""
+        worker = self._workers.get(os.getpid())
+        return (0, False) if worker is None else worker.state()
 
     def shutdown(self) -> None:
         """Export what is queued, for ``shutdown_timeout`` at most.
@@ -117,10 +130,16 @@ class Pipeline(sdk_trace.SpanProcessor):
             return
         self._closed = True
         worker = self._workers.get(os.getpid())
-        if worker is not None:
-            worker.stop(self._settings.shutdown_timeout)
-            if worker.delivery.trouble is not None:
-                self._tell(worker)
+        if worker is None:
+            return
+        timeout = self._settings.shutdown_timeout
+        deadline = time.monotonic() + timeout
+        # A collector that does not answer may not take the time of the log.
+        worker.stop(timeout if self._lines is None else timeout * _FOR_OTHERS)
+        if self._lines is not None:
+            self._lines.stop(max(0.0, deadline - time.monotonic()))
+        if worker.delivery.trouble is not None:
+            self._tell(worker, at_the_end=True)
 
     def _new_worker(self) -> _worker.Worker:
         pid = os.getpid()
@@ -137,35 +156,30 @@ class Pipeline(sdk_trace.SpanProcessor):
             self._next_line = 0.0
         return worker
 
-    def _tell(self, worker: _worker.Worker) -> None:
+    def _tell(self, worker: _worker.Worker, at_the_end: bool = False) -> None:
         """Log the trouble of the exporter thread, from this one.
 
         That thread never calls logging: a handler that yields, holding a
         lock that greenthreads share, would hang them all.
+
+        :param at_the_end: nobody will tell it later. Within a minute of the
+            last warning it is said more softly.
         """
         now = time.monotonic()
-        if now < self._next_line:
+        too_early = now < self._next_line
+        if too_early and not at_the_end:
             return
         self._next_line = now + QUIET
         why = worker.delivery.trouble or ''
         worker.delivery.trouble = None
         dropped = self.stats.snapshot()['dropped']
+        said = ', '.join(f'{n} ({cause})' for cause, n in dropped.items())
+        if too_early:
+            LOG.info('More spans were lost until the end: dropped %s.', said)
+            return
         LOG.warning(
             'Spans are being lost, the service is not affected: %s. '
             'Dropped so far: %s.',
-            self._may_be_told(why.rstrip('.')),
-            ', '.join(f'{n} ({cause})' for cause, n in dropped.items()),
+            why.rstrip('.'),
+            said,
         )
-
-    def _may_be_told(self, words: str) -> str:
-        """Return what others said of a failure, without our credentials.
-
-        A receiver may quote the token that it refuses, and a library the
-        header that it cannot send.
-        """
-        for value in self._settings.otlp_headers.values():
-            for secret in (value, *value.split()):
-                if len(secret) >= _SHORTEST_SECRET:
-                    words = words.replace(secret, _HIDDEN)
-        shown = _printable.printable(words, _WORDS_LIMIT)
-        return errors.text(shown, 4 * _WORDS_LIMIT)

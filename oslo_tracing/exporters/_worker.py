@@ -105,6 +105,11 @@ class Worker:
             return False
         return self.delivery.lost == flush.lost_before
 
+    def state(self) -> tuple[int, bool]:
+        """Say how many spans wait, and whether the thread runs."""
+        thread = self._thread
+        return len(self._queue), thread is not None and thread.is_alive()
+
     def stop(self, timeout: float) -> None:
         """Export what is queued, then end; what is not out in time is lost.
 

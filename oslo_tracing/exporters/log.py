@@ -19,46 +19,55 @@ disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
-import logging
 from typing import Any
 from typing import Final
-from typing import TYPE_CHECKING
 
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import export
 from opentelemetry import trace
 
 from oslo_tracing import _printable
-
-if TYPE_CHECKING:
-    from oslo_tracing import settings as settings_module
-
-LOG = logging.getLogger(__name__)
+from oslo_tracing import counters
 
 _VALUE_LIMIT: Final = 256
 _LINE_LIMIT: Final = 4096
 
 
-def build(
-    settings: settings_module.Settings, resource: Any
-) -> export.SpanExporter:
-    """Return the exporter; neither argument matters to it."""
-    return LogSpanExporter()
+def build(put: Callable[[list[str]], int]) -> export.SpanExporter:
+    """Return the exporter.
+
+    :param put: takes lines to be written, and says how many it took.
+    """
+    return LogSpanExporter(put)
 
 
 class LogSpanExporter(export.SpanExporter):
-    """Writes spans to the logger of this module, at INFO."""
+    """Leaves a line for each span to be written, at INFO.
+
+    It is used by the exporter's thread, which may not log.
+
+    :param put: see :func:`build`.
+    """
+
+    def __init__(self, put: Callable[[list[str]], int]) -> None:
+        self._put = put
 
     def export(
         self, spans: Sequence[sdk_trace.ReadableSpan]
     ) -> export.SpanExportResult:
-        # This is the exporter's real thread, and under eventlet a handler
-        # that yields would do so in a hub of that thread. The records belong
-        # into a service thread, as the pipeline's own line already is; they
-        # can move there because this class keeps nothing.
-        for span in spans:
-            LOG.info('%s', line(span))
+        """Make the lines.
+
+        :raises SpansLost: for those that there is no room for.
+        """
+        lost = len(spans) - self._put([line(span) for span in spans])
+        if lost:
+            raise counters.SpansLost(
+                counters.QUEUE_FULL,
+                lost,
+                'spans end faster than the log is written',
+            )
         return export.SpanExportResult.SUCCESS
 
 

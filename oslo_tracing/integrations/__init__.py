@@ -48,6 +48,7 @@ INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('threads', ()),
     ('eventlet', ()),
     ('oslo_service', ()),
+    ('oslo_reports', ()),
 )
 
 

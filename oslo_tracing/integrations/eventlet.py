@@ -30,8 +30,15 @@ from oslo_tracing import context
 from oslo_tracing import integrations
 
 #: Whose functions are no work of who spawns them: the bodies of patched
-#: threads, and the loop that answers all calls of the thread pool.
-_NOT_CARRIED = frozenset(('eventlet.green.thread', 'eventlet.tpool'))
+#: threads, the loop that answers all calls of the thread pool, and what
+#: writes our lines.
+_NOT_CARRIED = frozenset(
+    (
+        'eventlet.green.thread',
+        'eventlet.tpool',
+        'oslo_tracing.exporters._lines',
+    )
+)
 _CARRIED = '_oslo_tracing_carried'
 
 

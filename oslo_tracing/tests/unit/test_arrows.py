@@ -36,7 +36,7 @@ RECORDING = TOOLS | {'settings', '_environment', '_wrap'}
 
 #: What each room may import, besides itself.
 MAY_IMPORT: dict[str, set[str]] = {
-    '__init__': {'service', 'spans'},
+    '__init__': {'health', 'service', 'spans'},
     'attributes': set(),
     'exceptions': set(),
     'opts': set(),
@@ -47,6 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     'context': {'leases'},
     'leases': {'attributes'},
     'counters': {'_real'},
+    'health': {'_printable', '_runtime', 'counters'},
+    'healthcheck': {'health'},
     'scrub': LEAVES,
     '_environment': set(),
     'settings': LEAVES | {'_environment'},
@@ -58,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'exporters': RECORDING,
     'provider': RECORDING,
     'watch': RECORDING,
-    'integrations': RECORDING | {'propagation', 'recording'},
+    'integrations': RECORDING | {'health', 'propagation', 'recording'},
     'middleware': RECORDING | {'propagation', 'recording', '__init__'},
     'service': RECORDING
     | {

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from oslo_tracing import counters
 from oslo_tracing.tests import base
@@ -37,6 +38,22 @@ class CountersTest(base.TestCase):
             },
             counted.snapshot(),
         )
+
+    def test_the_last_trouble_of_each_cause_is_kept(self):
+        counted = counters.Counters()
+        began = time.time()
+        counted.dropped(counters.DISK, why='no space')
+        counted.dropped(counters.QUEUE_FULL, 3)
+        counted.dropped(counters.DISK, why='read only')
+
+        found = counted.troubles()
+
+        self.assertEqual(
+            {'disk': 'read only', 'queue full': 'queue full'},
+            {cause: trouble['why'] for cause, trouble in found.items()},
+        )
+        for trouble in found.values():
+            self.assertTrue(began <= trouble['at'] <= time.time())
 
     def test_made_up_names_do_not_make_it_grow(self):
         counted = counters.Counters()

@@ -13,12 +13,10 @@
 
 from __future__ import annotations
 
-import logging
-
-import fixtures
 from opentelemetry.sdk.trace import export
 from opentelemetry import trace
 
+from oslo_tracing import counters
 from oslo_tracing.exporters import log
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
@@ -27,18 +25,16 @@ from oslo_tracing.tests.unit.exporters import support
 class LogTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.logged = self.useFixture(
-            fixtures.FakeLogger('oslo_tracing', level=logging.INFO)
-        )
         self.tracing = self.useFixture(support.Tracer())
 
     def _lines(self):
-        exporter = log.build(support.settings(), support.resource())
+        lines = []
+        exporter = log.build(lambda more: lines.extend(more) or len(more))
         self.assertIs(
             export.SpanExportResult.SUCCESS,
             exporter.export(self.tracing.spans),
         )
-        return self.logged.output.splitlines()
+        return lines
 
     def test_a_span_is_one_line_with_what_one_wants_to_know(self):
         root = self.tracing.tracer.start_span(
@@ -68,6 +64,16 @@ class LogTest(base.TestCase):
                 ' status=ERROR(DBError) db.system.name=mysql server.port=3306'
             )
         )
+
+    def test_what_there_is_no_room_for_is_lost(self):
+        self.tracing.end(5)
+        exporter = log.build(lambda more: 2)
+
+        lost = self.assertRaises(
+            counters.SpansLost, exporter.export, self.tracing.spans
+        )
+
+        self.assertEqual((counters.QUEUE_FULL, 3), (lost.cause, lost.count))
 
     def test_a_hostile_span_cannot_forge_a_line(self):
         self.tracing.end(

@@ -422,6 +422,32 @@ class ToldTest(_Case):
         self.assertEqual(2, len(self._warnings()))
         self.assertIn('20 (export failed)', self._warnings()[1])
 
+    def test_what_was_lost_after_the_last_line_is_told_at_the_end(self):
+        self.one.behave = lambda spans: _FAILURE
+        pipeline = self._pipeline()
+        self.tracing.end()
+        pipeline.force_flush(5000)
+        self.tracing.end(7)
+        self.assertEqual(1, len(self._warnings()))
+
+        pipeline.shutdown()
+
+        # Still one warning a minute.
+        self.assertEqual(1, len(self._warnings()))
+        self.assertIn('until the end: dropped 8', self.logged.output)
+
+    def test_without_another_span_it_is_told_at_the_end(self):
+        self.one.behave = lambda spans: _FAILURE
+        pipeline = self._pipeline()
+        self.tracing.end(3)
+        pipeline.force_flush(5000)
+        self.assertEqual([], self._warnings())
+
+        pipeline.shutdown()
+
+        (line,) = self._warnings()
+        self.assertIn('3 (export failed)', line)
+
     def test_what_the_world_said_cannot_forge_a_line(self):
         def behave(spans):
             raise ConnectionError('a\nERROR b\x1b[2J ' + 'x ' * 9999)
@@ -453,8 +479,11 @@ class ToldTest(_Case):
 
         (line,) = self._warnings()
         self.assertIn('one: ConnectionError: in header value: ', line)
+        trouble = pipeline.stats.troubles()[counters.EXPORT_FAILED]
+        self.assertIn('in header value: ', trouble['why'])
         for secret in ('S3CRET', 'TOK3N', 'HIDD3N'):
             self.assertNotIn(secret, line)
+            self.assertNotIn(secret, trouble['why'])
 
     def test_a_full_queue_is_told(self):
         self._pipeline(max_queue_size=1, max_export_batch_size=1)
