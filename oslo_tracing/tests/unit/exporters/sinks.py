@@ -48,11 +48,13 @@ class HttpSink(fixtures.Fixture):
         certificates: support.Certificates | None = None,
         mutual: bool = False,
         status: int = 200,
+        address: str = '127.0.0.1',
     ) -> None:
         self.requests: list[tuple[str, dict[str, str], Any]] = []
         self._certificates = certificates
         self._mutual = mutual
         self.status = status
+        self._address = address
 
     def _setUp(self) -> None:
         sink = self
@@ -82,7 +84,7 @@ class HttpSink(fixtures.Fixture):
             def handle_error(self, *args: Any) -> None:
                 pass
 
-        running = Server(('127.0.0.1', 0), Handler)
+        running = Server((self._address, 0), Handler)
         running.daemon_threads = True
         self.scheme = 'http'
         if self._certificates is not None:
@@ -97,7 +99,9 @@ class HttpSink(fixtures.Fixture):
                 server_side=True,
                 do_handshake_on_connect=False,
             )
-        self.endpoint = f'{self.scheme}://127.0.0.1:{running.server_port}'
+        self.endpoint = (
+            f'{self.scheme}://{self._address}:{running.server_port}'
+        )
         thread = threading.Thread(
             target=running.serve_forever, args=(0.01,), daemon=True
         )
