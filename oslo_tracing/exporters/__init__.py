@@ -16,8 +16,9 @@
 ``validate`` is asked when the service starts and imports no exporter;
 ``build`` gives the one span processor of our provider. The exporters
 themselves are imported by the thread that uses them, when the first span has
-ended: neither requests nor grpc nor ssl may be loaded before a service has
-patched what it patches.
+ended: neither grpc nor ssl may be loaded before a service has patched what it
+patches. Where eventlet has patched already they are imported by ``build``: a
+module that is imported asks for a logger, and the lock for that is green.
 """
 
 from __future__ import annotations
@@ -26,19 +27,24 @@ from collections.abc import Callable
 import functools
 import importlib
 from importlib import metadata
+import logging
 from typing import Any
 from typing import Final
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk import resources
 
+from oslo_tracing import _real
 from oslo_tracing import counters
+from oslo_tracing.exporters import _green
 from oslo_tracing.exporters import _lines
 from oslo_tracing.exporters import _pipeline
 from oslo_tracing.exporters import _validate
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
+
+LOG = logging.getLogger(__name__)
 
 __all__ = ['Pipeline', 'build', 'validate']
 
@@ -57,7 +63,7 @@ def build(
 ) -> Pipeline:
     """Return the processor that exports as the settings say.
 
-    Starts no thread and imports no exporter.
+    Starts no thread, and imports no exporter unless eventlet has patched.
 
     :param settings: validated settings; ``excluded_attributes`` may change
         later, by assignment.
@@ -70,6 +76,15 @@ def build(
     chosen = [name for name in settings.exporters if name != _validate.NONE]
     ordered: list[str] = [name for name in _OWN if name in chosen]
     ordered += [name for name in chosen if name not in _OWN]
+    if _real.is_green():
+        if 'otlp' in ordered and settings.otlp_protocol == 'grpc':
+            LOG.warning(
+                '[tracing] otlp_protocol = grpc is not used, since it can '
+                'hang a service on eventlet: spans are sent over HTTP to %s.',
+                _green.without_grpc(settings).otlp_endpoint,
+            )
+        for name in ordered:
+            _load(name, settings)
     stats = counters.Counters() if stats is None else stats
     builders: dict[str, Callable[[resources.Resource], Any]] = {
         name: functools.partial(_build_one, name, settings) for name in ordered
@@ -84,6 +99,18 @@ def build(
 def _build_log(lines: _lines.Lines, resource: resources.Resource) -> Any:
     module = importlib.import_module(f'{__name__}.{_lines.EXPORTER}')
     return module.build(lines.put)
+
+
+def _load(name: str, settings: settings_module.Settings) -> None:
+    if name not in _OWN:
+        return
+    try:
+        module = importlib.import_module(f'{__name__}.{name}')
+        if hasattr(module, 'load'):
+            module.load(settings)
+    except ImportError:
+        # Found again, and told, by the thread that builds it.
+        return
 
 
 def _build_one(

@@ -76,6 +76,7 @@ class Pipeline(sdk_trace.SpanProcessor):
         self._workers: dict[int, _worker.Worker] = {}
         self._closed = False
         self._next_line = 0.0
+        self._told: dict[str, int] = {}
 
     def on_end(self, span: sdk_trace.ReadableSpan) -> None:
         """Queue a sampled span; never waits, never raises."""
@@ -154,6 +155,7 @@ class Pipeline(sdk_trace.SpanProcessor):
                 if other != pid:
                     inherited.disown()
             self._next_line = 0.0
+            self._told = {}
         return worker
 
     def _tell(self, worker: _worker.Worker, at_the_end: bool = False) -> None:
@@ -173,6 +175,16 @@ class Pipeline(sdk_trace.SpanProcessor):
         why = worker.delivery.trouble or ''
         worker.delivery.trouble = None
         dropped = self.stats.snapshot()['dropped']
+        if dropped == self._told:
+            LOG.warning(
+                'Spans wait for their receiver, the service is not '
+                'affected: %s.'
+                if worker.delivery.owed()
+                else 'The receiver of spans says, none is lost: %s.',
+                why.rstrip('.'),
+            )
+            return
+        self._told = dropped
         said = ', '.join(f'{n} ({cause})' for cause, n in dropped.items())
         if too_early:
             LOG.info('More spans were lost until the end: dropped %s.', said)
