@@ -43,6 +43,9 @@ _GRPC_ENDPOINT = 'http://localhost:4317'
 _MAY_BE_SECRET = ('otlp_headers', 'otlp_endpoint')
 _MAX_SHOWN = 256
 
+#: Options that can be given several times, one value each.
+_MULTIPLE = ('sampling_rules',)
+
 MUTABLE = (
     'sample_ratio',
     'sampling_rules',
@@ -206,6 +209,9 @@ def _value(
         raise exceptions.InvalidOption(name, _raw(conf, name), 'not a number')
     if name in environment and not _is_set(conf, name):
         return environment[name]
+    if name in _MULTIPLE and _is_from_environment(conf, name):
+        # oslo.config takes the text for a list, of its letters.
+        return ''.join(value).splitlines()
     return value
 
 
@@ -216,6 +222,11 @@ def _is_set(conf: cfg.ConfigOpts, name: str) -> bool:
         info.location.is_user_controlled
         or info.location == cfg.Locations.set_override
     )
+
+
+def _is_from_environment(conf: cfg.ConfigOpts, name: str) -> bool:
+    info = conf.get_location(name, opts.GROUP.name)
+    return info is not None and info.location == cfg.Locations.environment
 
 
 def _raw(conf: cfg.ConfigOpts, name: str) -> str:

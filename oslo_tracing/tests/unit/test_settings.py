@@ -61,6 +61,20 @@ class SettingsTest(base.TestCase):
         self._env('OS_TRACING__SAMPLE_RATIO', '0.5')
         self.assertEqual(0.5, settings.read(self._conf()).sample_ratio)
 
+    def test_rules_of_a_variable_are_its_lines(self):
+        of_file = self._conf('sampling_rules = server "*" 1')
+        self.assertEqual(
+            ['server "*" 1'], settings.read(of_file).sampling_rules
+        )
+        self._env(
+            'OS_TRACING__SAMPLING_RULES', 'server "*" 0.5\nperiodic "*" 0'
+        )
+        conf = self._conf('sampling_rules = server "*" 1')
+        wanted = ['server "*" 0.5', 'periodic "*" 0']
+        self.assertEqual(wanted, settings.read(conf).sampling_rules)
+        again = settings.read_mutable(conf)
+        self.assertEqual(wanted, again['sampling_rules'])
+
     def test_otel_environment_wins_over_defaults_of_the_service(self):
         conf = self._conf()
         opts.set_defaults(conf, sample_ratio=0.5)
