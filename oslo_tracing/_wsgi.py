@@ -50,6 +50,10 @@ _MAX_PATH = 8192
 _BUILTIN = 'oslo_middleware_tracing'
 _FOREIGN = ('opentelemetry.instrumentation.', 'oslo_middleware.')
 _SERVER = trace.SpanKind.SERVER
+#: Which of the ``sampling_rules`` are for requests.
+_RULES = 'server'
+#: Name of a span of which nobody has asked what it is.
+_UNTOLD = 'HTTP'
 
 
 def shared(tracing: service.Tracing) -> Server:
@@ -70,6 +74,7 @@ class Server:
         self._settings = tracing.settings
         self._tracer: trace.Tracer = tracing.tracer('wsgi')
         self._propagation = tracing.propagation
+        self._sampling = tracing.sampling
         self._names = _routes.Names()
         self._silent = context.silent()
         self._ignored: tuple[Any, Callable[[str], object]] = (None, bool)
@@ -137,27 +142,25 @@ class Server:
     def _start(
         self, environ: wsgi.WSGIEnvironment, came: str, path: str
     ) -> _wsgi_request.Request:
-        method, known, original = names.method(environ.get('REQUEST_METHOD'))
-        scrubbed = urls.path(path)
-        cleaned = names.cleaned_path(scrubbed)
-        attributes = {
-            attribute_names.HTTP_REQUEST_METHOD: known,
-            attribute_names.URL_PATH: scrubbed,
-        }
-        if original is not None:
-            attributes[attribute_names.HTTP_REQUEST_METHOD_ORIGINAL] = original
         settings = self._settings
         parentage = trust.decide(
             self._propagation.from_environ(environ), settings.incoming
         )
-        # This name is what samplers decide on; the route is known later.
-        span = self._tracer.start_span(
-            f'{method} {cleaned}',
-            parentage.context,
-            _SERVER,
-            attributes,
-            parentage.links,
-        )
+        told = None
+        if self._reads_name(parentage.believed):
+            told = _Told(environ, path, parentage.believed)
+            span = self._tracer.start_span(
+                told.name,
+                parentage.context,
+                _SERVER,
+                told.attributes,
+                parentage.links,
+            )
+        else:
+            # Nothing is made for a request that may not be recorded.
+            span = self._tracer.start_span(
+                _UNTOLD, parentage.context, _SERVER, None, parentage.links
+            )
         current = trace.set_span_in_context(span, parentage.context)
         started = span.get_span_context()
         traceresponse = None
@@ -170,8 +173,21 @@ class Server:
             environ, span, context.root(current), traceresponse
         )
         if span.is_recording():
-            request.keep(settings, self._names, (method, came, path, cleaned))
+            if told is None:
+                told = _Told(environ, path, parentage.believed)
+                span.update_name(told.name)
+                span.set_attributes(told.attributes)
+            request.keep(
+                settings,
+                self._names,
+                (told.method, came, path, told.cleaned),
+            )
         return request
+
+    def _reads_name(self, believed: bool) -> bool:
+        """Say whether the sampler asks what a request is."""
+        sampling = self._sampling
+        return sampling is None or sampling.reads_name(_RULES, believed)
 
     def _is_recorded_by_others(self, environ: wsgi.WSGIEnvironment) -> bool:
         if environ.get(_wsgi_request.OPEN) or context.is_suppressed(http=True):
@@ -204,6 +220,40 @@ class Server:
                 'Requests are recorded by %s: oslo.tracing adds no span of '
                 'its own to them.',
                 who,
+            )
+
+
+class _Told:
+    """What is known of a request on its way in.
+
+    :param path: decoded.
+    :param believed: its caller has a trace, which goes on.
+    """
+
+    __slots__ = ('attributes', 'cleaned', 'method', 'name')
+
+    def __init__(
+        self, environ: wsgi.WSGIEnvironment, path: str, believed: bool
+    ) -> None:
+        self.method, known, original = names.method(
+            environ.get('REQUEST_METHOD')
+        )
+        scrubbed = urls.path(path)
+        self.cleaned = names.cleaned_path(scrubbed)
+        #: What samplers decide on; the route is known later.
+        self.name = f'{self.method} {self.cleaned}'
+        self.attributes = {
+            attribute_names.HTTP_REQUEST_METHOD: known,
+            attribute_names.URL_PATH: scrubbed,
+        }
+        if original is not None:
+            self.attributes[attribute_names.HTTP_REQUEST_METHOD_ORIGINAL] = (
+                original
+            )
+        if not believed:
+            # For who writes a rule: the span gets another name at its end.
+            self.attributes[attribute_names.OPENSTACK_SAMPLING_NAME] = (
+                self.name
             )
 
 

@@ -97,6 +97,7 @@ OPENSTACK_REQUEST_ID: Final = 'openstack.request_id'
 OPENSTACK_RPC_SERVER: Final = 'openstack.rpc.server'
 OPENSTACK_RPC_TYPE: Final = 'openstack.rpc.type'
 OPENSTACK_RPC_VERSION: Final = 'openstack.rpc.version'
+OPENSTACK_SAMPLING_NAME: Final = 'openstack.sampling.name'
 OPENSTACK_SERVICE_TYPE: Final = 'openstack.service_type'
 OPENSTACK_USER_ID: Final = 'openstack.user_id'
 #: Events on the active span and what they carry.

@@ -38,9 +38,13 @@ _REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
 _UNIT = otel_context.create_key('oslo_tracing.unit')
 #: Set where who is entitled to has asked for a trace.
 _FORCED = otel_context.create_key('oslo_tracing.forced')
+_PERIODIC = otel_context.create_key('oslo_tracing.periodic_start')
 #: A span that stands for the trace that ``update_store()`` has restored.
 _RESTORED = otel_context.create_key('oslo_tracing.restored')
 _IN_NO_TRACE = otel_context.set_value(_UNIT, True, otel_context.Context())
+_STARTS_PERIODIC = otel_context.set_value(
+    _PERIODIC, True, otel_context.Context()
+)
 
 _KEEP = object()
 _STORE: contextvars.ContextVar[Any] = contextvars.ContextVar(
@@ -117,6 +121,19 @@ def force(current: otel_context.Context) -> otel_context.Context:
 def forced(current: otel_context.Context) -> bool:
     """Say whether a context was marked by :func:`force`."""
     return _FORCED in current
+
+
+def periodic() -> otel_context.Context:
+    """Return what the span of a run of periodic work starts in.
+
+    It is in no trace, and tells the sampler what it is that starts.
+    """
+    return _STARTS_PERIODIC
+
+
+def is_periodic(current: otel_context.Context) -> bool:
+    """Say whether what starts in a context is periodic work."""
+    return _PERIODIC in current
 
 
 def request_context() -> Any:

@@ -42,6 +42,7 @@ class Tracing:
     :ivar provider: the tracer provider that records.
     :ivar processor: the pipeline to the exporters, None where somebody
         else's provider records.
+    :ivar sampling: decides what is recorded, None where they do.
     :ivar stats: what was exported, and what was dropped and why.
     :ivar recorder: opens spans of the service's own.
     :ivar http_server: what all WSGI filters of the process share; made by
@@ -52,6 +53,7 @@ class Tracing:
         self.settings = settings
         self.provider: Any = None
         self.processor: Any = None
+        self.sampling: Any = None
         self.propagation: Any = None
         self.stats = counters.Counters()
         self.http_server: Any = None
@@ -183,10 +185,11 @@ def _build(
     from oslo_tracing import provider
     from oslo_tracing import recording
     from oslo_tracing import sampling
+    from oslo_tracing.sampling import rules
     from oslo_tracing import watch
 
     settings, undo = tracing.settings, tracing.undo
-    watched = watch.Watch(conf, settings)
+    watched = watch.Watch(conf, settings, rules.check)
 
     sampler = _accepted(
         functools.partial(sampling.build, settings, watched.look), tracing
@@ -201,6 +204,7 @@ def _build(
         tracing.processor = processor or exporters.build(
             settings, describe, tracing.stats
         )
+        tracing.sampling = sampler
         provider.quiet_sdk(undo)
         # Last to be undone: what the integrations still end must arrive.
         undo.callback(tracing.processor.shutdown)

@@ -21,6 +21,7 @@ let run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import contextlib
 import glob
 import logging
@@ -46,13 +47,19 @@ class Watch:
 
     :param conf: the service's configuration.
     :param settings: what is changed.
+    :param check: called with the new values, by the names of the options,
+        before any of them is taken over; raises ``InvalidOption``.
     """
 
     def __init__(
-        self, conf: cfg.ConfigOpts, settings: settings_module.Settings
+        self,
+        conf: cfg.ConfigOpts,
+        settings: settings_module.Settings,
+        check: Callable[[dict[str, Any]], None],
     ) -> None:
         self._conf = conf
         self._settings = settings
+        self._check = check
         self._files = self._sources('config_file')
         self._dirs = self._sources('config_dir')
         self._defaults = self._own_defaults()
@@ -91,6 +98,7 @@ class Watch:
         wrong = None
         try:
             values = settings_module.read_mutable(conf)
+            self._check(values)
         except exceptions.InvalidOption as error:
             wrong = str(error)
         if wrong is not None:

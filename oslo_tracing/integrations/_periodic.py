@@ -100,7 +100,7 @@ class Roots:
         method = name.rpartition('.')[2][:_MAX_NAME]
         span = self._tracer.start_span(
             f'periodic {method}',
-            _EMPTY,
+            context.periodic(),
             trace.SpanKind.INTERNAL,
             {names.CODE_FUNCTION_NAME: name},
         )

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Which traces are recorded.
+"""Samplers: who decides which traces are recorded.
 
 The names are those of OTEL_TRACES_SAMPLER in the OpenTelemetry
 specification.
@@ -19,62 +19,73 @@ specification.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Sequence
 import importlib.metadata
-from typing import Any
 
-from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import sampling
-from opentelemetry import trace
-from opentelemetry.util import types
 
 from oslo_tracing import exceptions
+from oslo_tracing.sampling import pipeline
+from oslo_tracing.sampling import ratio
 from oslo_tracing import settings as settings_module
 
 _GROUP = 'opentelemetry_traces_sampler'
-
-# W3C Trace Context level 2 promises randomness for these bits only, and an
-# id from elsewhere may hold a UUID's version in higher ones.
-_BITS = 56
-_MASK = (1 << _BITS) - 1
+_PARENTBASED = 'parentbased_'
 
 
 def build(
     settings: settings_module.Settings, look: Callable[[], None]
-) -> sampling.Sampler:
-    """Build the sampler that the settings name.
+) -> pipeline.Pipeline:
+    """Build the sampler that the settings name, and what goes before it.
 
-    :param settings: ``sampler`` names it; ``sample_ratio`` is read at every
-        decision.
+    :param settings: ``sampler`` names it; ratio, rules and limits are read
+        at every decision.
     :param look: called before each decision, to notice changed options.
-    :raises InvalidOption: when no installed sampler has the name.
+    :raises InvalidOption: when no installed sampler has the name, or a rule
+        is wrong.
     """
-    return _Sampler(_named(settings), look)
+    return pipeline.Pipeline(settings, _configured(settings), look)
 
 
-def _named(settings: settings_module.Settings) -> sampling.Sampler:
-    ratio = RatioSampler(settings)
-    known: dict[str, sampling.Sampler] = {
-        'always_on': sampling.ALWAYS_ON,
-        'always_off': sampling.ALWAYS_OFF,
-        'traceidratio': ratio,
-        'parentbased_always_on': sampling.DEFAULT_ON,
-        'parentbased_always_off': sampling.DEFAULT_OFF,
-        'parentbased_traceidratio': sampling.ParentBased(ratio),
+def _configured(settings: settings_module.Settings) -> pipeline.Configured:
+    ours: dict[str, Callable[[], sampling.Sampler]] = {
+        'always_on': lambda: sampling.ALWAYS_ON,
+        'always_off': lambda: sampling.ALWAYS_OFF,
+        'traceidratio': lambda: ratio.RatioSampler(settings),
     }
     name = settings.sampler.strip().lower()
-    if name in known:
-        return known[name]
+    make = ours.get(name.removeprefix(_PARENTBASED))
+    if make is not None:
+        return pipeline.Configured(
+            make(),
+            follows_remote=name.startswith(_PARENTBASED),
+            follows_local=True,
+            reads_names=False,
+        )
+    # What it does with a parent, nobody knows.
+    return pipeline.Configured(
+        _installed(
+            settings, [*ours, *(f'{_PARENTBASED}{one}' for one in ours)]
+        ),
+        follows_remote=False,
+        follows_local=False,
+        reads_names=True,
+    )
+
+
+def _installed(
+    settings: settings_module.Settings, ours: list[str]
+) -> sampling.Sampler:
     installed = {
         entry.name: entry
         for entry in importlib.metadata.entry_points(group=_GROUP)
     }
     entry = installed.get(settings.sampler.strip())
     if entry is None:
+        known = dict.fromkeys([*ours, *installed])
         raise exceptions.InvalidOption(
             'sampler',
             repr(settings.sampler),
-            f'no such sampler; known: {", ".join({**known, **installed})}',
+            f'no such sampler; known: {", ".join(known)}',
         )
     try:
         # The SDK calls these factories with OTEL_TRACES_SAMPLER_ARG, a text.
@@ -90,74 +101,3 @@ def _named(settings: settings_module.Settings) -> sampling.Sampler:
             'sampler', repr(settings.sampler), 'what it made is not a sampler'
         )
     return made
-
-
-class RatioSampler(sampling.Sampler):
-    """Records a share of all traces, by the random bits of their ids.
-
-    Every service that has the same ratio decides alike on one trace, and
-    the share follows ``settings.sample_ratio`` while the service runs.
-    """
-
-    def __init__(self, settings: settings_module.Settings) -> None:
-        self._settings = settings
-
-    def should_sample(
-        self,
-        parent_context: otel_context.Context | None,
-        trace_id: int,
-        name: str,
-        kind: trace.SpanKind | None = None,
-        attributes: types.Attributes = None,
-        links: Sequence[trace.Link] | None = None,
-        trace_state: trace.TraceState | None = None,
-    ) -> sampling.SamplingResult:
-        ratio = self._settings.sample_ratio
-        threshold = round((1.0 - ratio) * (1 << _BITS))
-        if (trace_id & _MASK) >= threshold:
-            return sampling.SamplingResult(
-                sampling.Decision.RECORD_AND_SAMPLE, attributes
-            )
-        return sampling.SamplingResult(sampling.Decision.DROP)
-
-    def get_description(self) -> str:
-        return f'traceidratio{{{self._settings.sample_ratio}}}'
-
-
-class _Sampler(sampling.Sampler):
-    """What every decision goes through, whoever decides."""
-
-    def __init__(
-        self, decide: sampling.Sampler, look: Callable[[], None]
-    ) -> None:
-        self._decide = decide
-        self._look = look
-
-    def should_sample(
-        self,
-        parent_context: otel_context.Context | None,
-        trace_id: int,
-        name: str,
-        kind: trace.SpanKind | None = None,
-        attributes: types.Attributes = None,
-        links: Sequence[trace.Link] | None = None,
-        trace_state: trace.TraceState | None = None,
-    ) -> sampling.SamplingResult:
-        self._look()
-        result = self._decide.should_sample(
-            parent_context, trace_id, name, kind, attributes, links
-        )
-        if not result.trace_state:
-            # A continued trace keeps its tracestate, other vendors' entries
-            # included, also where a sampler knows nothing of it.
-            parent: Any = trace.get_current_span(parent_context)
-            carried = parent.get_span_context()
-            if carried.is_valid and carried.trace_state:
-                # Another result: a sampler may give the same one each time.
-                return sampling.SamplingResult(
-                    result.decision, result.attributes, carried.trace_state
-                )
-        return result
-
-    def get_description(self) -> str:
-        return self._decide.get_description()

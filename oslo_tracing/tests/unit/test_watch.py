@@ -25,9 +25,11 @@ from oslo_log import formatters
 from oslo_log import log as oslo_log
 
 from oslo_tracing import fixture
+from oslo_tracing import middleware
 from oslo_tracing import opts
 from oslo_tracing import service
 from oslo_tracing.tests import base
+from oslo_tracing.tests import wsgi
 from oslo_tracing import watch
 
 
@@ -80,6 +82,67 @@ class WatchTest(base.TestCase):
         conf.mutate_config_files()
         self.assertEqual(0, self._trace(recorder))
         self.assertIn("sample_ratio = 'lots'", self.log.output)
+
+    def test_mutate_changes_rules_and_limits(self):
+        conf, recorder = self._set_up()
+        app = middleware.TracingMiddleware(wsgi.hello)
+        # The clock stands still, so the limit is one at all.
+        for options, recorded in (
+            ('sampling_rules = server "GET /x" 0', 0),
+            ('sampling_rules = server "GET /y" 0', 3),
+            ('sampling_rules = server "GET /y" 0.0', 3),
+            ('max_traces_per_second = 1.0', 1),
+            ('max_traces_per_second = 0.0', 3),
+        ):
+            self._write(options)
+            conf.mutate_config_files()
+            recorder.clear()
+            for _number in range(3):
+                wsgi.ask(app, '/x')
+            self.assertEqual(recorded, len(recorder.finished), options)
+        self._write('max_forced_traces_per_second = 7')
+        conf.mutate_config_files()
+        settings = recorder.tracing.settings
+        self.assertEqual(7.0, settings.max_forced_traces_per_second)
+
+    def _refuse_rules(self, notice):
+        conf, recorder = self._set_up(
+            'sampling_rules = server "GET /x" 0\nsample_ratio = 0.5'
+        )
+        self._write(
+            'sampling_rules = rpc "*" 0\nsampling_rules = server /x\n'
+            'sample_ratio = 0.25'
+        )
+        notice(conf)
+        app = middleware.TracingMiddleware(wsgi.hello)
+        for _number in range(20):
+            wsgi.ask(app, '/x')
+        self.assertEqual([], recorder.finished)
+        settings = recorder.tracing.settings
+        self.assertEqual(['server "GET /x" 0'], settings.sampling_rules)
+        self.assertEqual(0.5, settings.sample_ratio)
+        errors = [
+            line
+            for line in self.log.output.splitlines()
+            if line.startswith('Kept')
+        ]
+        self.assertEqual(
+            [
+                'Kept the previous value: [tracing] sampling_rules = '
+                "'server /x': rule 2 of 2: server must be followed by a glob "
+                'in double quotes, as "*".'
+            ],
+            errors,
+        )
+
+    def test_mutate_with_wrong_rules_keeps_all_as_it_was(self):
+        self._refuse_rules(lambda conf: conf.mutate_config_files())
+
+    def test_a_file_with_wrong_rules_changes_nothing(self):
+        def notice(conf):
+            self.now += watch.INTERVAL
+
+        self._refuse_rules(notice)
 
     def test_it_is_said_once_under_oslo_log(self):
         conf, _recorder = self._set_up('sample_ratio = 0.0')
@@ -149,7 +212,7 @@ class WatchTest(base.TestCase):
         conf = cfg.ConfigOpts()
         opts.register_opts(conf)
         conf([], project='x', default_config_files=[self.path])
-        watched = watch.Watch(conf, object())
+        watched = watch.Watch(conf, object(), dict)
         before = time.monotonic()
         watched.look()
         self.assertEqual(before + watch.INTERVAL, watched._next)

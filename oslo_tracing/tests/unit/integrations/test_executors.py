@@ -202,7 +202,9 @@ class PeriodicsTest(base.TestCase):
         self.assertTrue(done.is_set())
 
     def test_each_run_is_a_trace(self):
-        spans = self.useFixture(fixture.SpanRecorder('executors'))
+        spans = self.useFixture(
+            fixture.SpanRecorder('executors', sampling_rules=[])
+        )
         seen = []
 
         @periodics.periodic(1, run_immediately=True)
@@ -226,28 +228,68 @@ class PeriodicsTest(base.TestCase):
         self.assertEqual(trace.StatusCode.UNSET, last.status.status_code)
         self.assertEqual(0, _active())
 
-    def test_a_run_that_fails_is_marked(self):
+    def test_by_default_runs_are_not_recorded(self):
         spans = self.useFixture(fixture.SpanRecorder('executors'))
+        seen = []
+
+        @periodics.periodic(1, run_immediately=True)
+        def sync_power_states():
+            # What it asks of others is told that it is not.
+            seen.append(trace.get_current_span().get_span_context())
+
+        self._run(sync_power_states)
+        self.assertEqual([], spans.finished)
+        self.assertTrue(seen[0].is_valid)
+        self.assertFalse(seen[0].trace_flags.sampled)
+
+    def test_a_rule_names_the_function(self):
+        spans = self.useFixture(
+            fixture.SpanRecorder(
+                'executors',
+                sampling_rules=['periodic "sync_*" 1', 'periodic "*" 0'],
+            )
+        )
+
+        @periodics.periodic(1, run_immediately=True)
+        def sync_power_states():
+            pass
+
+        self._run(sync_power_states)
+        self.assertEqual(
+            ['periodic sync_power_states'],
+            [span.name for span in spans.finished],
+        )
+
+    def test_a_run_that_fails_is_marked(self):
+        spans = self.useFixture(
+            fixture.SpanRecorder('executors', sampling_rules=[])
+        )
         self._run(Raises())
         span = spans.finished[0]
         self.assertEqual(trace.StatusCode.ERROR, span.status.status_code)
         self.assertEqual('ValueError', span.attributes['error.type'])
 
     def test_in_a_request_it_is_part_of_it(self):
-        spans = self.useFixture(fixture.SpanRecorder('executors'))
+        spans = self.useFixture(
+            fixture.SpanRecorder('executors', sampling_rules=[])
+        )
         with oslo_tracing.span('request', root=True):
             self._run()
         self.assertEqual(['request'], [span.name for span in spans.finished])
 
     def test_off_by_option(self):
         spans = self.useFixture(
-            fixture.SpanRecorder('executors', trace_periodic=False)
+            fixture.SpanRecorder(
+                'executors', sampling_rules=[], trace_periodic=False
+            )
         )
         self._run()
         self.assertEqual([], spans.finished)
 
     def test_a_broken_tracer_does_not_reach_the_work(self):
-        spans = self.useFixture(fixture.SpanRecorder('executors'))
+        spans = self.useFixture(
+            fixture.SpanRecorder('executors', sampling_rules=[])
+        )
 
         def broken(*args, **kwargs):
             raise RuntimeError('ours')

@@ -171,7 +171,7 @@ class RequestsTest(http_servers.TestCase):
 
     def test_a_sampler_that_does_not_ask_the_parent_gets_one_span(self):
         spans = self.record(sampler='always_on')
-        parent = trace.SpanContext(1, 2, False, trace.TraceFlags(0))
+        parent = trace.SpanContext(1, 2, True, trace.TraceFlags(0))
         token = context.attach(trace.NonRecordingSpan(parent))
         self.addCleanup(context.detach, token)
         requests.get(self.server.url + '/', timeout=5)

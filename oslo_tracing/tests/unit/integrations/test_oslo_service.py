@@ -63,7 +63,9 @@ class Times:
 class LoopsTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.spans = self.useFixture(fixture.SpanRecorder(*INTEGRATIONS))
+        self.spans = self.useFixture(
+            fixture.SpanRecorder(*INTEGRATIONS, sampling_rules=[])
+        )
 
     def test_each_run_is_a_trace(self):
         for name, (loops, _groups) in BACKENDS.items():
@@ -189,7 +191,9 @@ class LoopsTest(base.TestCase):
 
     def test_off_by_option(self):
         self.spans = self.useFixture(
-            fixture.SpanRecorder(*INTEGRATIONS, trace_periodic=False)
+            fixture.SpanRecorder(
+                *INTEGRATIONS, sampling_rules=[], trace_periodic=False
+            )
         )
         call = real_loops.FixedIntervalLoopingCall(Times(2))
         call.start(interval=0)
@@ -242,7 +246,9 @@ class Manager(periodic_task.PeriodicTasks):
 class TasksTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.spans = self.useFixture(fixture.SpanRecorder(*INTEGRATIONS))
+        self.spans = self.useFixture(
+            fixture.SpanRecorder(*INTEGRATIONS, sampling_rules=[])
+        )
         conf = cfg.ConfigOpts()
         conf([], project='test', default_config_files=[])
         self.manager = Manager(conf)

@@ -20,11 +20,18 @@ from opentelemetry import trace
 from oslo_tracing import exceptions
 from oslo_tracing import provider
 from oslo_tracing import sampling
+from oslo_tracing.sampling import pipeline
 from oslo_tracing.tests import base
 
 
 def _settings(name='parentbased_traceidratio', ratio=1.0):
-    return types.SimpleNamespace(sampler=name, sample_ratio=ratio)
+    return types.SimpleNamespace(
+        sampler=name,
+        sample_ratio=ratio,
+        sampling_rules=[],
+        max_traces_per_second=0.0,
+        max_forced_traces_per_second=10.0,
+    )
 
 
 def _parent(sampled, trace_state=None):
@@ -62,6 +69,11 @@ class _Thrifty(_Forgetful):
 
     def should_sample(self, *args, **kwargs):
         return self.answer
+
+
+def _around(installed):
+    configured = pipeline.Configured(installed, False, False, True)
+    return pipeline.Pipeline(_settings(), configured, lambda: None)
 
 
 class SamplingTest(base.TestCase):
@@ -137,14 +149,14 @@ class SamplingTest(base.TestCase):
             self.assertEqual(entries, list(decided.trace_state.items()))
 
     def test_tracestate_is_restored_where_a_sampler_drops_it(self):
-        sampler = sampling._Sampler(_Forgetful(), lambda: None)
+        sampler = _around(_Forgetful())
         decided = sampler.should_sample(_parent(True, [('a', 'b')]), 1, 'x')
         self.assertEqual([('a', 'b')], list(decided.trace_state.items()))
         decided = sampler.should_sample(None, 1, 'x')
         self.assertFalse(decided.trace_state)
 
     def test_no_trace_gets_the_tracestate_of_another(self):
-        sampler = sampling._Sampler(_Thrifty(), lambda: None)
+        sampler = _around(_Thrifty())
         decided = sampler.should_sample(_parent(True, [('a', 'b')]), 1, 'x')
         self.assertEqual([('a', 'b')], list(decided.trace_state.items()))
         self.assertEqual({'rule': 'all'}, decided.attributes)

@@ -1,0 +1,250 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What every decision goes through, whoever decides.
+
+A span below another one of this process follows it. A trace that was asked
+for is recorded, within a bound. A caller who is believed has decided. Only
+what is left starts here: rules, then the configured sampler, then a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+from opentelemetry import context as otel_context
+from opentelemetry.sdk.trace import sampling
+from opentelemetry import trace
+from opentelemetry.util import types
+
+from oslo_tracing import attributes as names
+from oslo_tracing import context
+from oslo_tracing.sampling import rate_limit
+from oslo_tracing.sampling import ratio
+from oslo_tracing.sampling import rules
+from oslo_tracing import settings as settings_module
+
+_RECORD = sampling.Decision.RECORD_AND_SAMPLE
+_EMPTY = otel_context.Context()
+#: Kinds whose names are a word on what is done, and what it is done with.
+_VERB_FIRST = frozenset((rules.NOTIFICATION, rules.PERIODIC, rules.BATCH))
+
+
+class Configured(NamedTuple):
+    """The sampler that the options name, and how to treat it.
+
+    :param sampler: decides on traces that start here.
+    :param follows_remote: a caller's decision is not its to change.
+    :param follows_local: nor is that of a span of this process.
+    :param reads_names: what it decides may depend on the name or the
+        attributes of a span.
+    """
+
+    sampler: sampling.Sampler
+    follows_remote: bool
+    follows_local: bool
+    reads_names: bool
+
+
+class Pipeline(sampling.Sampler):
+    """Decides on every span.
+
+    :param settings: for rules and limits, read at every decision.
+    :param configured: decides where nothing before it does.
+    :param look: called before each decision, to notice changed options.
+    :raises InvalidOption: when a rule is wrong.
+    """
+
+    def __init__(
+        self,
+        settings: settings_module.Settings,
+        configured: Configured,
+        look: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._configured = configured
+        self._decide = configured.sampler.should_sample
+        self._look = look
+        self._started = rate_limit.TokenBucket(
+            lambda: settings.max_traces_per_second
+        )
+        self._asked_for = rate_limit.TokenBucket(
+            lambda: settings.max_forced_traces_per_second
+        )
+        texts = settings.sampling_rules
+        self._compiled: tuple[Any, rules.Tables] = (
+            texts,
+            rules.compiled(texts),
+        )
+
+    def reads_name(self, kind: str, believed: bool) -> bool:
+        """Say whether a decision depends on the name of what starts.
+
+        If not, there is no need to make the name before it is known that
+        the span is recorded.
+
+        :param kind: of ``rules.KINDS``.
+        :param believed: a caller is, who has a trace.
+        """
+        if believed and self._configured.follows_remote:
+            return False
+        return self._configured.reads_names or kind in self._tables()
+
+    def should_sample(
+        self,
+        parent_context: otel_context.Context | None,
+        trace_id: int,
+        name: str,
+        kind: trace.SpanKind | None = None,
+        attributes: types.Attributes = None,
+        links: Sequence[trace.Link] | None = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> sampling.SamplingResult:
+        self._look()
+        if parent_context is None:
+            parent_context = otel_context.get_current()
+        span = trace.get_current_span(parent_context)
+        parent = span.get_span_context()
+        continued = parent.is_valid
+        configured = self._configured
+        if continued and not parent.is_remote:
+            # Where the parent does not record, rules or limits may be why.
+            if configured.follows_local or not (
+                parent.trace_flags.sampled or span.is_recording()
+            ):
+                return _followed(parent, attributes)
+        elif context.forced(parent_context):
+            if self._asked_for.take():
+                return _result(_RECORD, attributes, parent)
+            # Its parent has no say: it is whoever asks who wrote its flags.
+            parent_context, continued = _EMPTY, False
+        elif continued and configured.follows_remote:
+            return _followed(parent, attributes)
+        if continued:
+            result = self._decide(
+                parent_context, trace_id, name, kind, attributes, links
+            )
+        else:
+            result = self._start(
+                parent_context, trace_id, name, kind, attributes, links
+            )
+        if parent.trace_state and not result.trace_state:
+            # A continued trace keeps its tracestate, other vendors' entries
+            # included, also where a sampler knows nothing of it. Another
+            # result: a sampler may give the same one each time.
+            return _result(result.decision, result.attributes, parent)
+        return result
+
+    def _start(
+        self,
+        current: otel_context.Context,
+        trace_id: int,
+        name: str,
+        kind: trace.SpanKind | None,
+        attributes: types.Attributes,
+        links: Sequence[trace.Link] | None,
+    ) -> sampling.SamplingResult:
+        """Decide on a trace that starts here."""
+        least = None
+        tables = self._tables()
+        if tables:
+            least = _least(tables, current, name, kind, attributes or {})
+        if least is None:
+            result = self._decide(
+                current, trace_id, name, kind, attributes, links
+            )
+        elif ratio.keeps(trace_id, least):
+            result = sampling.SamplingResult(_RECORD, attributes)
+        else:
+            return ratio.DROP
+        if (
+            self._settings.max_traces_per_second
+            and result.decision is _RECORD
+            and not self._started.take()
+        ):
+            return ratio.DROP
+        return result
+
+    def _tables(self) -> rules.Tables:
+        texts = self._settings.sampling_rules
+        source, tables = self._compiled
+        if source is not texts:
+            tables = rules.compiled(texts)
+            self._compiled = (texts, tables)
+        return tables
+
+    def get_description(self) -> str:
+        return self._configured.sampler.get_description()
+
+
+def _followed(
+    parent: trace.SpanContext, attributes: types.Attributes
+) -> sampling.SamplingResult:
+    """Return what was decided on a parent."""
+    if parent.trace_flags.sampled:
+        return _result(_RECORD, attributes, parent)
+    if parent.trace_state:
+        return _result(sampling.Decision.DROP, None, parent)
+    return ratio.DROP
+
+
+def _result(
+    decision: sampling.Decision,
+    attributes: types.Attributes,
+    parent: trace.SpanContext,
+) -> sampling.SamplingResult:
+    return sampling.SamplingResult(
+        decision, attributes, parent.trace_state or None
+    )
+
+
+def _least(
+    tables: rules.Tables,
+    current: otel_context.Context,
+    name: str,
+    kind: trace.SpanKind | None,
+    attributes: Mapping[str, Any],
+) -> int | None:
+    """Return the threshold of the rule for what starts, if there is one."""
+    starts = _kind(current, kind, attributes)
+    table = tables.get(starts) if starts is not None else None
+    # Others use our provider too, and not all of them are careful.
+    if table is None or not isinstance(name, str):
+        return None
+    if starts in _VERB_FIRST:
+        name = name.partition(' ')[2]
+    return table.threshold(name)
+
+
+def _kind(
+    current: otel_context.Context,
+    kind: trace.SpanKind | None,
+    attributes: Mapping[str, Any],
+) -> str | None:
+    """Return which rules are for what starts, or None."""
+    if kind is None or kind is trace.SpanKind.INTERNAL:
+        return rules.PERIODIC if context.is_periodic(current) else None
+    if names.RPC_SYSTEM_NAME in attributes:
+        return rules.RPC
+    if kind is trace.SpanKind.SERVER:
+        return rules.SERVER
+    if names.HTTP_REQUEST_METHOD in attributes:
+        return rules.CLIENT
+    if names.OPENSTACK_NOTIFICATION_EVENT_TYPE in attributes:
+        return rules.NOTIFICATION
+    if names.MESSAGING_BATCH_MESSAGE_COUNT in attributes:
+        return rules.BATCH
+    return None

@@ -1,0 +1,78 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Shares of traces, read off the random bits of their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opentelemetry import context as otel_context
+from opentelemetry.sdk.trace import sampling
+from opentelemetry import trace
+from opentelemetry.util import types
+
+from oslo_tracing import settings as settings_module
+
+# W3C Trace Context level 2 promises randomness for these bits only, and an
+# id from elsewhere may hold a UUID's version in higher ones.
+_BITS = 56
+_MASK = (1 << _BITS) - 1
+
+#: Not recorded. Results are not changed by who gets them.
+DROP = sampling.SamplingResult(sampling.Decision.DROP)
+
+
+def threshold(ratio: float) -> int:
+    """Return what the random bits of an id must reach, for :func:`keeps`.
+
+    :param ratio: the share of all traces, from 0 to 1.
+    """
+    return round((1.0 - ratio) * (1 << _BITS))
+
+
+def keeps(trace_id: int, least: int) -> bool:
+    """Say whether a trace is of those that a threshold keeps.
+
+    Everybody who asks of one trace with one threshold gets one answer.
+    """
+    return (trace_id & _MASK) >= least
+
+
+class RatioSampler(sampling.Sampler):
+    """Records a share of all traces, by the random bits of their ids.
+
+    Every service that has the same ratio decides alike on one trace, and
+    the share follows ``settings.sample_ratio`` while the service runs.
+    """
+
+    def __init__(self, settings: settings_module.Settings) -> None:
+        self._settings = settings
+
+    def should_sample(
+        self,
+        parent_context: otel_context.Context | None,
+        trace_id: int,
+        name: str,
+        kind: trace.SpanKind | None = None,
+        attributes: types.Attributes = None,
+        links: Sequence[trace.Link] | None = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> sampling.SamplingResult:
+        if keeps(trace_id, threshold(self._settings.sample_ratio)):
+            return sampling.SamplingResult(
+                sampling.Decision.RECORD_AND_SAMPLE, attributes
+            )
+        return DROP
+
+    def get_description(self) -> str:
+        return f'traceidratio{{{self._settings.sample_ratio}}}'
