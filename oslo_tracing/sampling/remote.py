@@ -97,12 +97,13 @@ class JaegerRemoteSampler(sampling.Sampler):
         links: Sequence[trace.Link] | None = None,
         trace_state: trace.TraceState | None = None,
     ) -> sampling.SamplingResult:
+        # Before anybody is asked: the first decision is always by the same.
+        table = self._table
         poll = self._polls.get(os.getpid())
         if poll is None:
             self._begin()
         elif poll.news is not None:
             self._tell(poll)
-        table = self._table
         if table is None:
             return self._initial.should_sample(
                 parent_context, trace_id, name, kind, attributes, links

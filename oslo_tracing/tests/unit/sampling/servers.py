@@ -41,9 +41,7 @@ class StrategyServer(fixtures.Fixture):
     :ivar asked: the paths of the questions so far.
     """
 
-    def __init__(
-        self, answer: Any = None, certificates: Any = None
-    ) -> None:
+    def __init__(self, answer: Any = None, certificates: Any = None) -> None:
         self.answer = answer
         self.status = 200
         self.headers: dict[str, str] = {}
@@ -59,11 +57,15 @@ class StrategyServer(fixtures.Fixture):
                 said = of.answer
                 if not isinstance(said, bytes):
                     said = json.dumps(said).encode()
-                self.send_response(of.status)
-                for name, value in of.headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(said)
+                try:
+                    self.send_response(of.status)
+                    for name, value in of.headers.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(said)
+                except OSError:
+                    # Who has heard enough hangs up.
+                    self.close_connection = True
                 with of._heard:
                     of.asked.append(self.path)
                     of._heard.notify_all()

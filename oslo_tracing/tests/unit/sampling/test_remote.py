@@ -49,7 +49,7 @@ from oslo_tracing.sampling import remote
 
 clock = patcher.original('time')
 sampler = remote.JaegerRemoteSampler(
-    'nova-api', sampling.ALWAYS_OFF, _server.Server(sys.argv[1])
+    'nova-api', sampling.ALWAYS_OFF, _server.Server(sys.argv[1]), 0.1
 )
 
 
@@ -68,12 +68,6 @@ def work():
 eventlet.spawn(work).wait()
 sampler.shutdown()
 '''
-
-
-def _port_of_nobody():
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return found.getsockname()[1]
 
 
 def _asking():
@@ -106,6 +100,18 @@ class _RemoteTestCase(base.TestCase):
         self.log = self.useFixture(
             fixtures.FakeLogger('oslo_tracing', level=logging.INFO)
         )
+        # Whoever asks only once is answered also on a busy machine.
+        self.useFixture(
+            fixtures.MonkeyPatch('oslo_tracing.sampling._server.TIMEOUT', 60)
+        )
+
+    def _nobody(self):
+        """Return the URL of a server that is away."""
+        # Bound, so that nobody else is there, and not listening.
+        taken = socket.socket()
+        self.addCleanup(taken.close)
+        taken.bind(('127.0.0.1', 0))
+        return f'http://127.0.0.1:{taken.getsockname()[1]}/sampling'
 
     def _sampler(self, url, initial=0.0, interval=_SOON, **tls):
         sampler = remote.JaegerRemoteSampler(
@@ -231,9 +237,7 @@ class AskingTest(_RemoteTestCase):
         return servers.share(sampler, count=1) == 1.0
 
     def test_until_the_first_answer_the_initial_ratio_holds(self):
-        sampler = self._sampler(
-            f'http://127.0.0.1:{_port_of_nobody()}/sampling', initial=0.25
-        )
+        sampler = self._sampler(self._nobody(), initial=0.25)
         self.assertAlmostEqual(
             0.25, servers.share(sampler), delta=servers.sigmas(0.25)
         )
@@ -441,8 +445,7 @@ class OptionsTest(_RemoteTestCase):
 
     def test_the_configured_ratio_holds_first(self):
         settings = support.settings(
-            sampling_server_url=f'http://127.0.0.1:{_port_of_nobody()}/',
-            sample_ratio=0.0,
+            sampling_server_url=self._nobody(), sample_ratio=0.0
         )
         sampler = remote.build(settings)
         self.addCleanup(sampler.shutdown)
