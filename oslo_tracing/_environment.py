@@ -28,6 +28,9 @@ from urllib import parse
 
 LOG = logging.getLogger(__name__)
 
+_SAMPLER_ARG = 'OTEL_TRACES_SAMPLER_ARG'
+_MAX_SHOWN = 64
+
 
 def read(environ: Mapping[str, str], tell: bool = True) -> dict[str, Any]:
     """Return the settings that the variables give, by name of the option.
@@ -39,7 +42,7 @@ def read(environ: Mapping[str, str], tell: bool = True) -> dict[str, Any]:
     for setting, variables, convert in _VARIABLES:
         for variable in variables:
             text = environ.get(variable, '').strip()
-            if not text:
+            if not text or (variable == _SAMPLER_ARG and '=' in text):
                 continue
             try:
                 found[setting] = convert(text)
@@ -54,9 +57,54 @@ def read(environ: Mapping[str, str], tell: bool = True) -> dict[str, Any]:
             if setting == 'otlp_endpoint':
                 found['otlp_endpoint_is_whole'] = '_TRACES_' in variable
             break
+    found.update(_sampler_argument(environ, tell))
     if found.get('enabled') is True:
         # OTEL_SDK_DISABLED=false turns nothing on.
         del found['enabled']
+    return found
+
+
+def sampler_argument(text: str) -> tuple[dict[str, Any], list[str]]:
+    """Read OTEL_TRACES_SAMPLER_ARG of ``jaeger_remote``.
+
+    :param text: such as ``endpoint=http://host:5778/sampling,``
+        ``pollingIntervalMs=5000,initialSamplingRate=0.25``, in any order;
+        what is missing is left alone.
+    :returns: settings by the name of their option, and what of the text
+        cannot be used.
+    """
+    found: dict[str, Any] = {}
+    wrong = []
+    for item in text.split(','):
+        key, _equals, value = item.partition('=')
+        key = key.strip()
+        if not item.strip():
+            continue
+        if key not in _SAMPLER_ARGUMENTS:
+            wrong.append(key[:_MAX_SHOWN])
+            continue
+        setting, convert = _SAMPLER_ARGUMENTS[key]
+        try:
+            found[setting] = convert(value.strip())
+        except (ValueError, TypeError):
+            wrong.append(key)
+    return found, wrong
+
+
+def _sampler_argument(
+    environ: Mapping[str, str], tell: bool
+) -> dict[str, Any]:
+    text = environ.get(_SAMPLER_ARG, '')
+    if '=' not in text:
+        # Then it is the ratio of another sampler, or nothing.
+        return {}
+    found, wrong = sampler_argument(text)
+    for key in wrong if tell else ():
+        LOG.warning(
+            'Ignored %r in %s: it cannot be used for tracing.',
+            key,
+            _SAMPLER_ARG,
+        )
     return found
 
 
@@ -138,6 +186,15 @@ def _otlp(name: str) -> tuple[str, str]:
     return f'OTEL_EXPORTER_OTLP_TRACES_{name}', f'OTEL_EXPORTER_OTLP_{name}'
 
 
+_SAMPLER_ARGUMENTS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    'endpoint': ('sampling_server_url', _endpoint),
+    'pollingIntervalMs': (
+        'sampling_refresh_interval',
+        _milliseconds(0.1, 86400.0),
+    ),
+    'initialSamplingRate': ('sample_ratio', _ratio),
+}
+
 _VARIABLES: tuple[tuple[str, tuple[str, ...], Callable[[str], Any]], ...] = (
     ('enabled', ('OTEL_SDK_DISABLED',), _not),
     ('service_name', ('OTEL_SERVICE_NAME',), str),
@@ -153,7 +210,7 @@ _VARIABLES: tuple[tuple[str, tuple[str, ...], Callable[[str], Any]], ...] = (
     ('otlp_key_file', _otlp('CLIENT_KEY'), str),
     ('otlp_insecure', _otlp('INSECURE'), _boolean),
     ('sampler', ('OTEL_TRACES_SAMPLER',), str),
-    ('sample_ratio', ('OTEL_TRACES_SAMPLER_ARG',), _ratio),
+    ('sample_ratio', (_SAMPLER_ARG,), _ratio),
     ('propagators', ('OTEL_PROPAGATORS',), _names),
     (
         'attribute_length_limit',

@@ -152,7 +152,10 @@ _OPTS = [
         help='Which requests are traced: parentbased_traceidratio (follow '
         'the caller, else sample_ratio), traceidratio (sample_ratio, '
         'whatever the caller decided), always_on, always_off, '
-        'parentbased_always_on, parentbased_always_off, or any sampler that '
+        'parentbased_always_on, parentbased_always_off, '
+        'parentbased_jaeger_remote (follow the caller, else do as '
+        'sampling_server_url says, and as sample_ratio until it has '
+        'answered), jaeger_remote, or any sampler that '
         'an installed package offers under the entry point group '
         'opentelemetry_traces_sampler.',
     ),
@@ -205,6 +208,23 @@ _OPTS = [
         'records because somebody has asked for them, by an OSProfiler key '
         "or by B3's debug flag. Past that rules and sampler decide. 0 means "
         'that nobody can ask.',
+    ),
+    cfg.StrOpt(
+        'sampling_server_url',
+        default='http://localhost:5778/sampling',
+        help='Whom the sampler parentbased_jaeger_remote asks: the '
+        'remote_sampling extension of Jaeger, or jaegerremotesampling of '
+        'the OpenTelemetry Collector, over HTTP. /sampling is appended '
+        'where there is no path. With https, otlp_ca_file, otlp_cert_file '
+        'and otlp_key_file are used as for the OTLP receiver.',
+    ),
+    cfg.FloatOpt(
+        'sampling_refresh_interval',
+        default=60.0,
+        min=0.1,
+        max=86400.0,
+        help='How often each process asks the sampling server, in seconds. '
+        'While the server is away its last answer holds.',
     ),
     cfg.ListOpt(
         'propagators',

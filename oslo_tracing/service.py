@@ -195,6 +195,7 @@ def _build(
     sampler = _accepted(
         functools.partial(sampling.build, settings, watched.look), tracing
     )
+    undo.callback(sampler.shutdown)
     _accepted(functools.partial(exporters.validate, settings), tracing)
     tracing.propagation = _accepted(
         functools.partial(propagation.build, settings), tracing

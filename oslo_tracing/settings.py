@@ -40,7 +40,7 @@ _HTTP_ENDPOINT = 'http://localhost:4318'
 _GRPC_ENDPOINT = 'http://localhost:4317'
 
 # An endpoint with a password is refused later, and not shown either.
-_MAY_BE_SECRET = ('otlp_headers', 'otlp_endpoint')
+_MAY_BE_SECRET = ('otlp_headers', 'otlp_endpoint', 'sampling_server_url')
 _MAX_SHOWN = 256
 
 #: Options that can be given several times, one value each.
@@ -85,6 +85,8 @@ class Settings:
     sampling_rules: list[str]
     max_traces_per_second: float
     max_forced_traces_per_second: float
+    sampling_server_url: str
+    sampling_refresh_interval: float
     propagators: list[str]
     incoming: str
     incoming_rpc: str

@@ -73,9 +73,15 @@ def validate(settings: settings_module.Settings) -> None:
     if 'otlp' in settings.exporters:
         _endpoint(settings)
         _headers(settings)
+    if 'otlp' in settings.exporters or _asks_a_server(settings):
         _files(settings)
     if 'file' in settings.exporters:
         _directory(settings.file_directory)
+
+
+def _asks_a_server(settings: settings_module.Settings) -> bool:
+    """Whether the sampler speaks TLS too, with the same files."""
+    return settings.sampler.strip().lower().endswith('jaeger_remote')
 
 
 def _exporters(settings: settings_module.Settings) -> None:

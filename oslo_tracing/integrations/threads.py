@@ -58,6 +58,7 @@ LONG_LIVED = (
     'oslo_service',
     'oslo_tracing.exporters',
     'oslo_tracing.counters',
+    'oslo_tracing.sampling',
     'ovs',
     'ovsdbapp',
     'proton',

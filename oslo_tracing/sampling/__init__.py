@@ -20,16 +20,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import importlib.metadata
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import sampling
 
 from oslo_tracing import exceptions
 from oslo_tracing.sampling import pipeline
 from oslo_tracing.sampling import ratio
-from oslo_tracing import settings as settings_module
+from oslo_tracing.sampling import remote
+
+if TYPE_CHECKING:
+    from oslo_tracing import settings as settings_module
 
 _GROUP = 'opentelemetry_traces_sampler'
 _PARENTBASED = 'parentbased_'
+_REMOTE = 'jaeger_remote'
 
 
 def build(
@@ -40,8 +45,8 @@ def build(
     :param settings: ``sampler`` names it; ratio, rules and limits are read
         at every decision.
     :param look: called before each decision, to notice changed options.
-    :raises InvalidOption: when no installed sampler has the name, or a rule
-        is wrong.
+    :raises InvalidOption: when no installed sampler has the name, or what it
+        needs is wrong, or a rule is.
     """
     return pipeline.Pipeline(settings, _configured(settings), look)
 
@@ -51,15 +56,18 @@ def _configured(settings: settings_module.Settings) -> pipeline.Configured:
         'always_on': lambda: sampling.ALWAYS_ON,
         'always_off': lambda: sampling.ALWAYS_OFF,
         'traceidratio': lambda: ratio.RatioSampler(settings),
+        # Not what the SDK gets by this name: ours goes by the options.
+        _REMOTE: lambda: remote.build(settings),
     }
     name = settings.sampler.strip().lower()
-    make = ours.get(name.removeprefix(_PARENTBASED))
+    root = name.removeprefix(_PARENTBASED)
+    make = ours.get(root)
     if make is not None:
         return pipeline.Configured(
             make(),
             follows_remote=name.startswith(_PARENTBASED),
             follows_local=True,
-            reads_names=False,
+            reads_names=root == _REMOTE,
         )
     # What it does with a parent, nobody knows.
     return pipeline.Configured(

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import sampling
@@ -34,8 +35,11 @@ from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.sampling import rate_limit
 from oslo_tracing.sampling import ratio
+from oslo_tracing.sampling import remote
 from oslo_tracing.sampling import rules
-from oslo_tracing import settings as settings_module
+
+if TYPE_CHECKING:
+    from oslo_tracing import settings as settings_module
 
 _RECORD = sampling.Decision.RECORD_AND_SAMPLE
 _EMPTY = otel_context.Context()
@@ -185,6 +189,12 @@ class Pipeline(sampling.Sampler):
             tables = rules.compiled(texts)
             self._compiled = (texts, tables)
         return tables
+
+    def shutdown(self) -> None:
+        """End what the configured sampler has begun, if it is one of ours."""
+        sampler = self._configured.sampler
+        if isinstance(sampler, remote.JaegerRemoteSampler):
+            sampler.shutdown()
 
     def get_description(self) -> str:
         return self._configured.sampler.get_description()

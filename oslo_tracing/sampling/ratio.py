@@ -15,13 +15,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 from opentelemetry.util import types
 
-from oslo_tracing import settings as settings_module
+if TYPE_CHECKING:
+    from oslo_tracing import settings as settings_module
 
 # W3C Trace Context level 2 promises randomness for these bits only, and an
 # id from elsewhere may hold a UUID's version in higher ones.

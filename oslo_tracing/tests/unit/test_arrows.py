@@ -27,6 +27,7 @@ LEAVES = {'attributes', 'exceptions', '_printable', '_real', 'opts'}
 TOOLS = LEAVES | {
     '_guard',
     '_runtime',
+    '_stream',
     'scrub',
     'counters',
     'context',
@@ -42,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'opts': set(),
     '_printable': set(),
     '_real': set(),
+    '_stream': {'_real'},
     '_guard': set(),
     '_runtime': set(),
     'context': {'leases'},

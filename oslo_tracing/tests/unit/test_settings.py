@@ -166,6 +166,35 @@ class SettingsTest(base.TestCase):
         read = settings.read(self._conf('otlp_protocol = grpc'))
         self.assertEqual('http://localhost:4317', read.otlp_endpoint)
 
+    def test_argument_of_the_remote_sampler(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        read = settings.read(self._conf())
+        self.assertEqual(
+            ('http://localhost:5778/sampling', 60.0),
+            (read.sampling_server_url, read.sampling_refresh_interval),
+        )
+        self._env('OTEL_TRACES_SAMPLER', 'parentbased_jaeger_remote')
+        self._env(
+            'OTEL_TRACES_SAMPLER_ARG',
+            'endpoint=http://jaeger:5778/sampling, pollingIntervalMs=5000,'
+            'initialSamplingRate=0.25,',
+        )
+        read = settings.read(self._conf('sampling_refresh_interval = 30'))
+        self.assertEqual('parentbased_jaeger_remote', read.sampler)
+        self.assertEqual(
+            ('http://jaeger:5778/sampling', 30.0, 0.25),
+            (
+                read.sampling_server_url,
+                read.sampling_refresh_interval,
+                read.sample_ratio,
+            ),
+        )
+        self.assertEqual('', log.output)
+        self._env('OTEL_TRACES_SAMPLER_ARG', 'initialSamplingRate=2,a=S3CRET')
+        self.assertEqual(1.0, settings.read(self._conf()).sample_ratio)
+        self.assertIn("Ignored 'initialSamplingRate' in", log.output)
+        self.assertNotIn('S3CRET', log.output)
+
     def test_bad_and_empty_otel_variables_are_ignored_and_told(self):
         log = self.useFixture(fixtures.FakeLogger())
         bad = {

@@ -217,6 +217,15 @@ class CertificateOptionsTest(_Case):
             self._refused('otlp_ca_file', otlp_ca_file=key),
         )
 
+    def test_a_sampler_that_asks_a_server_needs_the_files_too(self):
+        for sampler in ('jaeger_remote', 'Parentbased_Jaeger_Remote'):
+            self._refused(
+                'otlp_ca_file',
+                exporters=['log'],
+                sampler=sampler,
+                otlp_ca_file='/nowhere',
+            )
+
     def test_certificate_and_key_come_together(self):
         cert, key = self.files.client
         self._refused('otlp_cert_file', otlp_cert_file=cert)
