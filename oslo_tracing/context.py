@@ -36,6 +36,8 @@ _REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
 #: message, a call that was handed over. Where it is known, to what is first
 #: of the trace in this process.
 _UNIT = otel_context.create_key('oslo_tracing.unit')
+#: Set where who is entitled to has asked for a trace.
+_FORCED = otel_context.create_key('oslo_tracing.forced')
 #: A span that stands for the trace that ``update_store()`` has restored.
 _RESTORED = otel_context.create_key('oslo_tracing.restored')
 _IN_NO_TRACE = otel_context.set_value(_UNIT, True, otel_context.Context())
@@ -93,6 +95,28 @@ def silent() -> otel_context.Context:
     """Return a context of its own in which nothing is recorded."""
     empty = otel_context.set_value(_SUPPRESS_ALL, True, otel_context.Context())
     return otel_context.set_value(_SUPPRESS_HTTP, True, empty)
+
+
+def force(current: otel_context.Context) -> otel_context.Context:
+    """Ask that what starts under a context be recorded.
+
+    For who is entitled to ask for a trace, and only for that, such as the
+    holder of an OSProfiler key. Whether it is granted is for the sampler,
+    which bounds it by ``max_forced_traces_per_second``; past that it decides
+    as if the trace started here, and what the flags of a parent say does not
+    count. So a trace that is believed is not to be marked: it goes on as its
+    starter decided.
+
+    :param current: what the span is to start in. It may have a parent that
+        is remote, and the spans below that span are not asked again.
+    :returns: the same context, marked.
+    """
+    return otel_context.set_value(_FORCED, True, current)
+
+
+def forced(current: otel_context.Context) -> bool:
+    """Say whether a context was marked by :func:`force`."""
+    return _FORCED in current
 
 
 def request_context() -> Any:
