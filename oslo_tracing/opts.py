@@ -163,6 +163,46 @@ _OPTS = [
         'recorded: 1.0 is all of them, 0.01 one in a hundred. A request '
         'that is not recorded still passes its ids on.',
     ),
+    cfg.MultiStrOpt(
+        'sampling_rules',
+        default=['periodic "*" 0', 'rpc "*/report_state" 0'],
+        mutable=True,
+        help='What is recorded of the traces that start in this service, by '
+        'what starts them. Each is: server, client, rpc, notification, '
+        'periodic or batch, a glob in double quotes, and the share that is '
+        'recorded, from 0 to 1. The first that matches decides, the sampler '
+        'where none does. The glob is compared with what is known at the '
+        'start: of a request to an API its method and path with {id} for '
+        'ids, as in ``server "GET /v2.1/servers/{id}" 0.1``; of an outgoing '
+        'HTTP request method and service type (``client "GET identity" '
+        '0``); of RPC topic, or namespace, and method (``rpc '
+        '"conductor/*" 0.5``); of a notification its event type, of a batch '
+        'of them the topic, and of periodic work the name of its function. '
+        'Rules that are set replace those of the default; a single empty '
+        'one means none.',
+    ),
+    cfg.FloatOpt(
+        'max_traces_per_second',
+        default=0.0,
+        min=0.0,
+        max=1000000.0,
+        mutable=True,
+        help='How many of the traces that start in one process of this '
+        'service are recorded in a second, at the most, whatever rules and '
+        'sampler say. A trace that a caller has begun is not counted. 0 '
+        'means no limit.',
+    ),
+    cfg.FloatOpt(
+        'max_forced_traces_per_second',
+        default=10.0,
+        min=0.0,
+        max=1000000.0,
+        mutable=True,
+        help='How many traces in a second one process of this service '
+        'records because somebody has asked for them, by an OSProfiler key '
+        "or by B3's debug flag. Past that rules and sampler decide. 0 means "
+        'that nobody can ask.',
+    ),
     cfg.ListOpt(
         'propagators',
         default=['tracecontext', 'baggage'],

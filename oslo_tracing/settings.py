@@ -43,7 +43,14 @@ _GRPC_ENDPOINT = 'http://localhost:4317'
 _MAY_BE_SECRET = ('otlp_headers', 'otlp_endpoint')
 _MAX_SHOWN = 256
 
-MUTABLE = ('sample_ratio', 'ignored_paths', 'excluded_attributes')
+MUTABLE = (
+    'sample_ratio',
+    'sampling_rules',
+    'max_traces_per_second',
+    'max_forced_traces_per_second',
+    'ignored_paths',
+    'excluded_attributes',
+)
 
 
 @dataclasses.dataclass
@@ -72,6 +79,9 @@ class Settings:
     file_total_max_bytes: int
     sampler: str
     sample_ratio: float
+    sampling_rules: list[str]
+    max_traces_per_second: float
+    max_forced_traces_per_second: float
     propagators: list[str]
     incoming: str
     incoming_rpc: str
