@@ -43,6 +43,9 @@ _RESTORED = otel_context.create_key('oslo_tracing.restored')
 _IN_NO_TRACE = otel_context.set_value(_UNIT, True, otel_context.Context())
 
 _KEEP = object()
+_WANTED: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+    'oslo_tracing.wanted_trace_id', default=None
+)
 _STORE: contextvars.ContextVar[Any] = contextvars.ContextVar(
     'oslo_tracing.request_context', default=None
 )
@@ -117,6 +120,28 @@ def force(current: otel_context.Context) -> otel_context.Context:
 def forced(current: otel_context.Context) -> bool:
     """Say whether a context was marked by :func:`force`."""
     return _FORCED in current
+
+
+def want_trace_id(trace_id: int | None) -> Any:
+    """Let the root span that is started next belong to a given trace.
+
+    A parent would have done that, but the span is to have none.
+
+    :param trace_id: of the trace, None to want nothing.
+    :returns: what :func:`forget_trace_id` takes, right after that start.
+    """
+    return None if trace_id is None else _WANTED.set(trace_id)
+
+
+def wanted_trace_id() -> int | None:
+    """Return what :func:`want_trace_id` was given, None if nothing."""
+    return _WANTED.get()
+
+
+def forget_trace_id(token: Any) -> None:
+    """Want nothing any more."""
+    if token is not None:
+        _WANTED.reset(token)
 
 
 def request_context() -> Any:
