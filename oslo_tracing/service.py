@@ -251,9 +251,9 @@ def _build(
         )
         if settings.incoming == 'trust' and settings.trace_http_server:
             LOG.info(
-                'Whoever can send a request to this service can join a trace and '
-                'have it recorded or not: [tracing] incoming is trust. Set '
-                'signing_keys, or link, where strangers can.'
+                'Whoever can send a request to this service can join a '
+                'trace and have it recorded or not: [tracing] incoming is '
+                'trust. Set signing_keys, or link, where strangers can.'
             )
 
 
