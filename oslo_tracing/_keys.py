@@ -38,13 +38,6 @@ MIN_BYTES = 32
 #: What OSProfiler is configured with unless somebody changes it.
 _PUBLIC = 'SECRET_KEY'
 
-# Places other than a file in which somebody may have set it.
-_CHOSEN = (
-    cfg.Locations.set_override,
-    cfg.Locations.command_line,
-    cfg.Locations.set_default,
-)
-
 _PROFILER = cfg.OptGroup('profiler')
 _PROFILER_KEYS = cfg.StrOpt('hmac_keys', secret=True)
 
@@ -115,11 +108,25 @@ def of_osprofiler(
 
 
 def _of_profiler(conf: cfg.ConfigOpts) -> str | None:
-    """Return what the operator has written, before anybody reads it.
+    """Return what somebody has chosen, also before OSProfiler asks.
 
-    Not from ``conf``, where OSProfiler registers its option perhaps later,
-    and refuses to if another is there.
+    It registers its option perhaps later, and could not if ours were there.
     """
+    written: str | None
+    try:
+        info = conf.get_location('hmac_keys', _PROFILER.name)
+        if info is None or info.location == cfg.Locations.opt_default:
+            return None
+        written = conf.profiler.hmac_keys
+    except (cfg.NoSuchGroupError, cfg.NoSuchOptError):
+        written = _of_files(conf)
+    except cfg.Error:
+        # Whoever reads it for OSProfiler will say what is wrong.
+        return None
+    return written
+
+
+def _of_files(conf: cfg.ConfigOpts) -> str | None:
     fresh = cfg.ConfigOpts()
     fresh.register_opt(_PROFILER_KEYS, group=_PROFILER)
     try:
@@ -131,15 +138,7 @@ def _of_profiler(conf: cfg.ConfigOpts) -> str | None:
         )
         written: str | None = fresh.profiler.hmac_keys
     except cfg.Error:
-        # The service will say what is wrong with its files.
         return None
-    if written is None:
-        try:
-            info = conf.get_location('hmac_keys', 'profiler')
-            if info is not None and info.location in _CHOSEN:
-                written = conf.profiler.hmac_keys
-        except cfg.Error:
-            return None
     return written
 
 
