@@ -122,28 +122,6 @@ def forced(current: otel_context.Context) -> bool:
     return _FORCED in current
 
 
-def want_trace_id(trace_id: int | None) -> Any:
-    """Let the root span that is started next belong to a given trace.
-
-    A parent would have done that, but the span is to have none.
-
-    :param trace_id: of the trace, None to want nothing.
-    :returns: what :func:`forget_trace_id` takes, right after that start.
-    """
-    return None if trace_id is None else _WANTED.set(trace_id)
-
-
-def wanted_trace_id() -> int | None:
-    """Return what :func:`want_trace_id` was given, None if nothing."""
-    return _WANTED.get()
-
-
-def forget_trace_id(token: Any) -> None:
-    """Want nothing any more."""
-    if token is not None:
-        _WANTED.reset(token)
-
-
 def request_context() -> Any:
     """Return this thread's ``RequestContext``, None where there is none."""
     module: Any = sys.modules.get('oslo_context.context')
@@ -235,6 +213,28 @@ def stored() -> Any:
 def store(request_context: Any) -> None:
     """Make a ``RequestContext`` the one of this task."""
     _STORE.set(request_context)
+
+
+def want_trace_id(trace_id: int | None) -> Any:
+    """Let the root span that is started next belong to a given trace.
+
+    A parent would have done that, but the span is to have none.
+
+    :param trace_id: of the trace, None to want nothing.
+    :returns: what :func:`forget_trace_id` takes, right after that start.
+    """
+    return None if trace_id is None else _WANTED.set(trace_id)
+
+
+def wanted_trace_id() -> int | None:
+    """Return what :func:`want_trace_id` was given, None if nothing."""
+    return _WANTED.get()
+
+
+def forget_trace_id(token: Any) -> None:
+    """Want nothing any more."""
+    if token is not None:
+        _WANTED.reset(token)
 
 
 #: What a unit of work runs under: a context, and a ``RequestContext``.

@@ -200,8 +200,6 @@ def _build(
     tracing.propagation = _accepted(
         functools.partial(propagation.build, settings), tracing
     )
-    if settings.signing_keys:
-        sampler = marking.Marking(sampler)
     tracing.may_force = rate_limit.TokenBucket(
         lambda: settings.max_forced_traces_per_second
     ).take
@@ -215,7 +213,10 @@ def _build(
         # Last to be undone: what the integrations still end must arrive.
         undo.callback(tracing.processor.shutdown)
         tracing.provider = provider.build(
-            settings, describe(), sampler, tracing.processor
+            settings,
+            describe(),
+            marking.Marking(sampler) if settings.signing_keys else sampler,
+            tracing.processor,
         )
         tracing.provider.add_span_processor(leases.LinkExpired())
         delegating = provider.attach_globally(tracing.provider)
