@@ -73,8 +73,10 @@ class Server:
     def __init__(self, tracing: service.Tracing) -> None:
         self._settings = tracing.settings
         self._tracer: trace.Tracer = tracing.tracer('wsgi')
-        self._propagation = tracing.propagation
         self._sampling = tracing.sampling
+        self._gate = trust.Gate(
+            tracing.settings, tracing.propagation, tracing.may_force
+        )
         self._names = _routes.Names()
         self._silent = context.silent()
         self._ignored: tuple[Any, Callable[[str], object]] = (None, bool)
@@ -126,6 +128,8 @@ class Server:
     ) -> _wsgi_request.Request | None:
         """Start the span of a request, or None where it is not for us."""
         try:
+            # First of all, and whoever records: it is not for applications.
+            claimed = self._gate.claim(environ)
             if self._is_recorded_by_others(environ):
                 return None
             came = environ.get('PATH_INFO', '')
@@ -134,40 +138,47 @@ class Server:
                 return _wsgi_request.Request(
                     environ, trace.INVALID_SPAN, self._silent
                 )
-            return self._start(environ, came, _decoded(whole) or '/')
+            path = _decoded(whole) or '/'
+            return self._start(environ, came, path, claimed)
         except Exception:
             _guard.report('starting the span of a request')
             return None
 
     def _start(
-        self, environ: wsgi.WSGIEnvironment, came: str, path: str
+        self,
+        environ: wsgi.WSGIEnvironment,
+        came: str,
+        path: str,
+        claimed: Any,
     ) -> _wsgi_request.Request:
         settings = self._settings
-        parentage = trust.decide(
-            self._propagation.from_environ(environ), settings.incoming
-        )
+        parentage = self._gate.decide(environ, claimed)
         told = None
-        if self._reads_name(parentage.believed):
+        name, attributes = _UNTOLD, None
+        if self._reads_name(parentage):
             told = _Told(environ, path, parentage.believed)
+            name, attributes = told.name, told.attributes
+        # Else nothing is made for a request that may not be recorded.
+        wanted = context.want_trace_id(parentage.trace_id)
+        try:
             span = self._tracer.start_span(
-                told.name,
-                parentage.context,
-                _SERVER,
-                told.attributes,
-                parentage.links,
+                name, parentage.context, _SERVER, attributes, parentage.links
             )
-        else:
-            # Nothing is made for a request that may not be recorded.
-            span = self._tracer.start_span(
-                _UNTOLD, parentage.context, _SERVER, None, parentage.links
-            )
+        finally:
+            context.forget_trace_id(wanted)
         current = trace.set_span_in_context(span, parentage.context)
         started = span.get_span_context()
         traceresponse = None
         if parentage.believed:
             if settings.traceresponse:
                 traceresponse = w3c.format_traceparent(started)
-        elif settings.request_id_is_trace_id and started.is_valid:
+        elif (
+            settings.request_id_is_trace_id
+            and started.is_valid
+            and not parentage.asked_for
+        ):
+            # Not an id that somebody has chosen, and chosen for more than
+            # one request.
             current = context.offer_request_id(current, started)
         request = _wsgi_request.Request(
             environ, span, context.root(current), traceresponse
@@ -184,10 +195,15 @@ class Server:
             )
         return request
 
-    def _reads_name(self, believed: bool) -> bool:
+    def _reads_name(self, parentage: trust.Parentage) -> bool:
         """Say whether the sampler asks what a request is."""
         sampling = self._sampling
-        return sampling is None or sampling.reads_name(_RULES, believed)
+        if sampling is None:
+            return True
+        # What is asked for may be refused, and is then decided on anew.
+        followed = parentage.believed and not context.forced(parentage.context)
+        reads: bool = sampling.reads_name(_RULES, followed)
+        return reads
 
     def _is_recorded_by_others(self, environ: wsgi.WSGIEnvironment) -> bool:
         if environ.get(_wsgi_request.OPEN) or context.is_suppressed(http=True):

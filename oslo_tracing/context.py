@@ -47,6 +47,9 @@ _STARTS_PERIODIC = otel_context.set_value(
 )
 
 _KEEP = object()
+_WANTED: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+    'oslo_tracing.wanted_trace_id', default=None
+)
 _STORE: contextvars.ContextVar[Any] = contextvars.ContextVar(
     'oslo_tracing.request_context', default=None
 )
@@ -101,7 +104,9 @@ def silent() -> otel_context.Context:
     return otel_context.set_value(_SUPPRESS_HTTP, True, empty)
 
 
-def force(current: otel_context.Context) -> otel_context.Context:
+def force(
+    current: otel_context.Context, granted: bool = False
+) -> otel_context.Context:
     """Ask that what starts under a context be recorded.
 
     For who is entitled to ask for a trace, and only for that, such as the
@@ -113,14 +118,21 @@ def force(current: otel_context.Context) -> otel_context.Context:
 
     :param current: what the span is to start in. It may have a parent that
         is remote, and the spans below that span are not asked again.
+    :param granted: the sampler was asked already, by
+        ``Pipeline.may_force()``.
     :returns: the same context, marked.
     """
-    return otel_context.set_value(_FORCED, True, current)
+    return otel_context.set_value(_FORCED, granted, current)
 
 
 def forced(current: otel_context.Context) -> bool:
     """Say whether a context was marked by :func:`force`."""
     return _FORCED in current
+
+
+def granted(current: otel_context.Context) -> bool:
+    """Say whether what a context asks for was granted already."""
+    return current.get(_FORCED) is True
 
 
 def periodic() -> otel_context.Context:
@@ -227,6 +239,28 @@ def stored() -> Any:
 def store(request_context: Any) -> None:
     """Make a ``RequestContext`` the one of this task."""
     _STORE.set(request_context)
+
+
+def want_trace_id(trace_id: int | None) -> Any:
+    """Let the root span that is started next belong to a given trace.
+
+    A parent would have done that, but the span is to have none.
+
+    :param trace_id: of the trace, None to want nothing.
+    :returns: what :func:`forget_trace_id` takes, right after that start.
+    """
+    return None if trace_id is None else _WANTED.set(trace_id)
+
+
+def wanted_trace_id() -> int | None:
+    """Return what :func:`want_trace_id` was given, None if nothing."""
+    return _WANTED.get()
+
+
+def forget_trace_id(token: Any) -> None:
+    """Want nothing any more."""
+    if token is not None:
+        _WANTED.reset(token)
 
 
 #: What a unit of work runs under: a context, and a ``RequestContext``.

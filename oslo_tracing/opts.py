@@ -236,16 +236,20 @@ _OPTS = [
     ),
     cfg.StrOpt(
         'incoming',
-        default='trust',
         choices=[
+            ('signed', 'Believe what a service has signed, else as link'),
             ('trust', 'Callers may continue their trace and decide on it'),
             ('link', 'Start a new trace with a link to that of the caller'),
             ('ignore', 'Start a new trace'),
         ],
-        help='Whose trace context an API believes. trust is for services '
-        'that only other services reach: there anybody who can send a '
-        'request can join a trace and have it recorded or not. Use link '
-        'or ignore where strangers send requests.',
+        help='Whose trace context an API believes. signed, the default where '
+        'signing_keys are set: that of services which have one of the keys; '
+        'for all others the same as link. trust, the default without keys, '
+        'is for services that only other services reach: there anybody who '
+        'can send a request can join a trace and have it recorded or not. '
+        'link and ignore believe nobody; ignore does not read the headers of '
+        'OSProfiler either. trust together with signing_keys is refused: it '
+        'would let strangers into signed traces.',
     ),
     cfg.StrOpt(
         'incoming_rpc',
@@ -258,11 +262,45 @@ _OPTS = [
         'be reached by agents inside of guests.',
     ),
     cfg.ListOpt(
+        'signing_keys',
+        default=[],
+        secret=True,
+        help='Keys that services sign their trace context with, so that they '
+        'stay in one trace where strangers send requests too: random texts '
+        'of at least 32 bytes each. The first signs, each verifies. Give all '
+        'services of the cloud the same. To change a key without tearing a '
+        'trace, restart the services one after the other with the new key '
+        'added at the end; then with the new key first; then without the old '
+        'one.',
+    ),
+    cfg.FloatOpt(
+        'signature_max_age',
+        default=60.0,
+        min=1.0,
+        max=3600.0,
+        help='How far the time in a signature may be from the clock of this '
+        'host, in seconds, in either direction. That long a signed trace '
+        'context that somebody has got hold of continues its one trace.',
+    ),
+    cfg.ListOpt(
+        'hmac_keys',
+        default=[],
+        secret=True,
+        help='Keys of OSProfiler, for example that of openstack '
+        '--os-profile. A request that is signed with one of them is traced '
+        'whatever sample_ratio says, under the id that the client prints, '
+        'at most max_forced_traces_per_second of them. Default: hmac_keys '
+        'in the [profiler] section. SECRET_KEY, which OSProfiler comes with, '
+        'is dropped from the list.',
+    ),
+    cfg.ListOpt(
         'propagate_to',
         default=['*'],
         help='Hosts to which outgoing HTTP requests carry the trace, as '
         'globs, for example ``*.internal.example.com``. Requests to other '
-        'hosts are traced, but carry nothing.',
+        'hosts are traced, but carry nothing. Signatures, baggage and the '
+        'headers of OSProfiler go only to endpoints of the catalog, or of '
+        'the configuration of the service.',
     ),
     cfg.BoolOpt(
         'request_id_is_trace_id',

@@ -39,6 +39,8 @@ class Tracing:
 
     :ivar settings: the options' values.
     :ivar propagation: reads and writes trace context.
+    :ivar may_force: asked whether one more request may be recorded since
+        somebody asks for it.
     :ivar provider: the tracer provider that records.
     :ivar processor: the pipeline to the exporters, None where somebody
         else's provider records.
@@ -55,6 +57,7 @@ class Tracing:
         self.processor: Any = None
         self.sampling: Any = None
         self.propagation: Any = None
+        self.may_force: Any = None
         self.stats = counters.Counters()
         self.http_server: Any = None
         self.recorder: Any = None
@@ -183,6 +186,7 @@ def _build(
     from oslo_tracing import integrations
     from oslo_tracing import leases
     from oslo_tracing import propagation
+    from oslo_tracing.propagation import marking
     from oslo_tracing import provider
     from oslo_tracing import recording
     from oslo_tracing import sampling
@@ -200,6 +204,7 @@ def _build(
     tracing.propagation = _accepted(
         functools.partial(propagation.build, settings), tracing
     )
+    tracing.may_force = sampler.may_force
     foreign = provider.foreign_provider()
     if foreign is None or processor is not None:
         describe = provider.ProcessResource(settings)
@@ -211,7 +216,10 @@ def _build(
         # Last to be undone: what the integrations still end must arrive.
         undo.callback(tracing.processor.shutdown)
         tracing.provider = provider.build(
-            settings, describe(), sampler, tracing.processor
+            settings,
+            describe(),
+            marking.Marking(sampler) if settings.signing_keys else sampler,
+            tracing.processor,
         )
         tracing.provider.add_span_processor(leases.LinkExpired())
         delegating = provider.attach_globally(tracing.provider)
@@ -245,6 +253,12 @@ def _build(
             ', '.join(settings.exporters),
             chosen,
         )
+        if settings.incoming == 'trust' and settings.trace_http_server:
+            LOG.info(
+                'Whoever can send a request to this service can join a '
+                'trace and have it recorded or not: [tracing] incoming is '
+                'trust. Set signing_keys, or link, where strangers can.'
+            )
 
 
 def _accepted(build: Any, tracing: Tracing) -> Any:

@@ -31,6 +31,7 @@ from typing import Any
 from oslo_config import cfg
 
 from oslo_tracing import _environment
+from oslo_tracing import _keys
 from oslo_tracing import exceptions
 from oslo_tracing import opts
 
@@ -40,7 +41,13 @@ _HTTP_ENDPOINT = 'http://localhost:4318'
 _GRPC_ENDPOINT = 'http://localhost:4317'
 
 # An endpoint with a password is refused later, and not shown either.
-_MAY_BE_SECRET = ('otlp_headers', 'otlp_endpoint', 'sampling_server_url')
+_MAY_BE_SECRET = (
+    'otlp_headers',
+    'otlp_endpoint',
+    'sampling_server_url',
+    'signing_keys',
+    'hmac_keys',
+)
 _MAX_SHOWN = 256
 
 #: Options that can be given several times, one value each.
@@ -70,7 +77,7 @@ class Settings:
     exporters: list[str]
     otlp_endpoint: str
     otlp_protocol: str
-    otlp_headers: dict[str, str]
+    otlp_headers: dict[str, str] = dataclasses.field(repr=False)
     otlp_timeout: float
     otlp_compression: str
     otlp_ca_file: str | None
@@ -90,6 +97,9 @@ class Settings:
     propagators: list[str]
     incoming: str
     incoming_rpc: str
+    signing_keys: list[str] = dataclasses.field(repr=False)
+    signature_max_age: float
+    hmac_keys: list[str] = dataclasses.field(repr=False)
     propagate_to: list[str]
     request_id_is_trace_id: bool
     traceresponse: bool
@@ -165,6 +175,12 @@ def read(conf: cfg.ConfigOpts, service_name: str | None = None) -> Settings:
         values['service_name'] or service_name or _program()
     )
     values['context_store'] = values['context_store'] or _context_store()
+    if values['enabled']:
+        given = values['hmac_keys']
+        values['hmac_keys'] = _keys.of_osprofiler(
+            conf, given if given or _is_set(conf, 'hmac_keys') else None
+        )
+    _keys.check(values)
     return Settings(**values)
 
 

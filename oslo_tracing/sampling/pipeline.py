@@ -94,6 +94,10 @@ class Pipeline(sampling.Sampler):
             rules.compiled(texts),
         )
 
+    def may_force(self) -> bool:
+        """Take one of the traces that may be asked for in a second."""
+        return self._asked_for.take()
+
     def reads_name(self, kind: str, believed: bool) -> bool:
         """Say whether a decision depends on the name of what starts.
 
@@ -131,7 +135,7 @@ class Pipeline(sampling.Sampler):
             ):
                 return _followed(parent, attributes)
         elif context.forced(parent_context):
-            if self._asked_for.take():
+            if context.granted(parent_context) or self.may_force():
                 return _result(_RECORD, attributes, parent)
             # Its parent has no say: it is whoever asks who wrote its flags.
             parent_context, continued = _EMPTY, False
