@@ -103,7 +103,7 @@ class Server(fixtures.Fixture):
 
 
 class Keystone(Server):
-    """Gives tokens whose catalog has one service, ``compute``."""
+    """Gives tokens whose catalog has ``compute``, and itself."""
 
     def __init__(self, compute_url):
         super().__init__()
@@ -127,6 +127,9 @@ class Keystone(Server):
         service = token.add_service('compute', name='nova')
         service.add_standard_endpoints(
             public=self._compute_url, region='RegionOne'
+        )
+        token.add_service('identity').add_standard_endpoints(
+            public=f'{self.url}/v3', region='RegionOne'
         )
         body = json.dumps(token).encode()
         handler.send_response(201)
