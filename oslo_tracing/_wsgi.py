@@ -69,7 +69,9 @@ class Server:
     def __init__(self, tracing: service.Tracing) -> None:
         self._settings = tracing.settings
         self._tracer: trace.Tracer = tracing.tracer('wsgi')
-        self._propagation = tracing.propagation
+        self._gate = trust.Gate(
+            tracing.settings, tracing.propagation, tracing.may_force
+        )
         self._names = _routes.Names()
         self._silent = context.silent()
         self._ignored: tuple[Any, Callable[[str], object]] = (None, bool)
@@ -121,6 +123,8 @@ class Server:
     ) -> _wsgi_request.Request | None:
         """Start the span of a request, or None where it is not for us."""
         try:
+            # First of all, and whoever records: it is not for applications.
+            claimed = self._gate.claim(environ)
             if self._is_recorded_by_others(environ):
                 return None
             came = environ.get('PATH_INFO', '')
@@ -129,13 +133,18 @@ class Server:
                 return _wsgi_request.Request(
                     environ, trace.INVALID_SPAN, self._silent
                 )
-            return self._start(environ, came, _decoded(whole) or '/')
+            path = _decoded(whole) or '/'
+            return self._start(environ, came, path, claimed)
         except Exception:
             _guard.report('starting the span of a request')
             return None
 
     def _start(
-        self, environ: wsgi.WSGIEnvironment, came: str, path: str
+        self,
+        environ: wsgi.WSGIEnvironment,
+        came: str,
+        path: str,
+        claimed: Any,
     ) -> _wsgi_request.Request:
         method, known, original = names.method(environ.get('REQUEST_METHOD'))
         scrubbed = urls.path(path)
@@ -147,24 +156,32 @@ class Server:
         if original is not None:
             attributes[attribute_names.HTTP_REQUEST_METHOD_ORIGINAL] = original
         settings = self._settings
-        parentage = trust.decide(
-            self._propagation.from_environ(environ), settings.incoming
-        )
-        # This name is what samplers decide on; the route is known later.
-        span = self._tracer.start_span(
-            f'{method} {cleaned}',
-            parentage.context,
-            _SERVER,
-            attributes,
-            parentage.links,
-        )
+        parentage = self._gate.decide(environ, claimed)
+        wanted = context.want_trace_id(parentage.trace_id)
+        try:
+            # This name is what samplers decide on; the route is known later.
+            span = self._tracer.start_span(
+                f'{method} {cleaned}',
+                parentage.context,
+                _SERVER,
+                attributes,
+                parentage.links,
+            )
+        finally:
+            context.forget_trace_id(wanted)
         current = trace.set_span_in_context(span, parentage.context)
         started = span.get_span_context()
         traceresponse = None
         if parentage.believed:
             if settings.traceresponse:
                 traceresponse = w3c.format_traceparent(started)
-        elif settings.request_id_is_trace_id and started.is_valid:
+        elif (
+            settings.request_id_is_trace_id
+            and started.is_valid
+            and not parentage.asked_for
+        ):
+            # Not an id that somebody has chosen, and chosen for more than
+            # one request.
             current = context.offer_request_id(current, started)
         request = _wsgi_request.Request(
             environ, span, context.root(current), traceresponse

@@ -36,11 +36,16 @@ _REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
 #: message, a call that was handed over. Where it is known, to what is first
 #: of the trace in this process.
 _UNIT = otel_context.create_key('oslo_tracing.unit')
+#: Set where who is entitled to has asked for a trace.
+_FORCED = otel_context.create_key('oslo_tracing.forced')
 #: A span that stands for the trace that ``update_store()`` has restored.
 _RESTORED = otel_context.create_key('oslo_tracing.restored')
 _IN_NO_TRACE = otel_context.set_value(_UNIT, True, otel_context.Context())
 
 _KEEP = object()
+_WANTED: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+    'oslo_tracing.wanted_trace_id', default=None
+)
 _STORE: contextvars.ContextVar[Any] = contextvars.ContextVar(
     'oslo_tracing.request_context', default=None
 )
@@ -93,6 +98,50 @@ def silent() -> otel_context.Context:
     """Return a context of its own in which nothing is recorded."""
     empty = otel_context.set_value(_SUPPRESS_ALL, True, otel_context.Context())
     return otel_context.set_value(_SUPPRESS_HTTP, True, empty)
+
+
+def force(current: otel_context.Context) -> otel_context.Context:
+    """Ask that what starts under a context be recorded.
+
+    For who is entitled to ask for a trace, and only for that, such as the
+    holder of an OSProfiler key. Whether it is granted is for the sampler,
+    which bounds it by ``max_forced_traces_per_second``; past that it decides
+    as if the trace started here, and what the flags of a parent say does not
+    count. So a trace that is believed is not to be marked: it goes on as its
+    starter decided.
+
+    :param current: what the span is to start in. It may have a parent that
+        is remote, and the spans below that span are not asked again.
+    :returns: the same context, marked.
+    """
+    return otel_context.set_value(_FORCED, True, current)
+
+
+def forced(current: otel_context.Context) -> bool:
+    """Say whether a context was marked by :func:`force`."""
+    return _FORCED in current
+
+
+def want_trace_id(trace_id: int | None) -> Any:
+    """Let the root span that is started next belong to a given trace.
+
+    A parent would have done that, but the span is to have none.
+
+    :param trace_id: of the trace, None to want nothing.
+    :returns: what :func:`forget_trace_id` takes, right after that start.
+    """
+    return None if trace_id is None else _WANTED.set(trace_id)
+
+
+def wanted_trace_id() -> int | None:
+    """Return what :func:`want_trace_id` was given, None if nothing."""
+    return _WANTED.get()
+
+
+def forget_trace_id(token: Any) -> None:
+    """Want nothing any more."""
+    if token is not None:
+        _WANTED.reset(token)
 
 
 def request_context() -> Any:

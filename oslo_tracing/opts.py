@@ -163,6 +163,46 @@ _OPTS = [
         'recorded: 1.0 is all of them, 0.01 one in a hundred. A request '
         'that is not recorded still passes its ids on.',
     ),
+    cfg.MultiStrOpt(
+        'sampling_rules',
+        default=['periodic "*" 0', 'rpc "*/report_state" 0'],
+        mutable=True,
+        help='What is recorded of the traces that start in this service, by '
+        'what starts them. Each is: server, client, rpc, notification, '
+        'periodic or batch, a glob in double quotes, and the share that is '
+        'recorded, from 0 to 1. The first that matches decides, the sampler '
+        'where none does. The glob is compared with what is known at the '
+        'start: of a request to an API its method and path with {id} for '
+        'ids, as in ``server "GET /v2.1/servers/{id}" 0.1``; of an outgoing '
+        'HTTP request method and service type (``client "GET identity" '
+        '0``); of RPC topic, or namespace, and method (``rpc '
+        '"conductor/*" 0.5``); of a notification its event type, of a batch '
+        'of them the topic, and of periodic work the name of its function. '
+        'Rules that are set replace those of the default; a single empty '
+        'one means none.',
+    ),
+    cfg.FloatOpt(
+        'max_traces_per_second',
+        default=0.0,
+        min=0.0,
+        max=1000000.0,
+        mutable=True,
+        help='How many of the traces that start in one process of this '
+        'service are recorded in a second, at the most, whatever rules and '
+        'sampler say. A trace that a caller has begun is not counted. 0 '
+        'means no limit.',
+    ),
+    cfg.FloatOpt(
+        'max_forced_traces_per_second',
+        default=10.0,
+        min=0.0,
+        max=1000000.0,
+        mutable=True,
+        help='How many traces in a second one process of this service '
+        'records because somebody has asked for them, by an OSProfiler key '
+        "or by B3's debug flag. Past that rules and sampler decide. 0 means "
+        'that nobody can ask.',
+    ),
     cfg.ListOpt(
         'propagators',
         default=['tracecontext', 'baggage'],
@@ -173,16 +213,20 @@ _OPTS = [
     ),
     cfg.StrOpt(
         'incoming',
-        default='trust',
         choices=[
+            ('signed', 'Believe what a service has signed, else as link'),
             ('trust', 'Callers may continue their trace and decide on it'),
             ('link', 'Start a new trace with a link to that of the caller'),
             ('ignore', 'Start a new trace'),
         ],
-        help='Whose trace context an API believes. trust is for services '
-        'that only other services reach: there anybody who can send a '
-        'request can join a trace and have it recorded or not. Use link '
-        'or ignore where strangers send requests.',
+        help='Whose trace context an API believes. signed, the default where '
+        'signing_keys are set: that of services which have one of the keys; '
+        'for all others the same as link. trust, the default without keys, '
+        'is for services that only other services reach: there anybody who '
+        'can send a request can join a trace and have it recorded or not. '
+        'link and ignore believe nobody; ignore does not read the headers of '
+        'OSProfiler either. trust together with signing_keys is refused: it '
+        'would let strangers into signed traces.',
     ),
     cfg.StrOpt(
         'incoming_rpc',
@@ -195,11 +239,45 @@ _OPTS = [
         'be reached by agents inside of guests.',
     ),
     cfg.ListOpt(
+        'signing_keys',
+        default=[],
+        secret=True,
+        help='Keys that services sign their trace context with, so that they '
+        'stay in one trace where strangers send requests too: random texts '
+        'of at least 32 bytes each. The first signs, each verifies. Give all '
+        'services of the cloud the same. To change a key without tearing a '
+        'trace, restart the services one after the other with the new key '
+        'added at the end; then with the new key first; then without the old '
+        'one.',
+    ),
+    cfg.FloatOpt(
+        'signature_max_age',
+        default=60.0,
+        min=1.0,
+        max=3600.0,
+        help='How far the time in a signature may be from the clock of this '
+        'host, in seconds, in either direction. That long a signed trace '
+        'context that somebody has got hold of continues its one trace.',
+    ),
+    cfg.ListOpt(
+        'hmac_keys',
+        default=[],
+        secret=True,
+        help='Keys of OSProfiler, for example that of openstack '
+        '--os-profile. A request that is signed with one of them is traced '
+        'whatever sample_ratio says, under the id that the client prints, '
+        'at most max_forced_traces_per_second of them. Default: hmac_keys '
+        'in the [profiler] section. SECRET_KEY, which OSProfiler comes with, '
+        'is dropped from the list.',
+    ),
+    cfg.ListOpt(
         'propagate_to',
         default=['*'],
         help='Hosts to which outgoing HTTP requests carry the trace, as '
         'globs, for example ``*.internal.example.com``. Requests to other '
-        'hosts are traced, but carry nothing.',
+        'hosts are traced, but carry nothing. Signatures, baggage and the '
+        'headers of OSProfiler go only to endpoints of the catalog, or of '
+        'the configuration of the service.',
     ),
     cfg.BoolOpt(
         'request_id_is_trace_id',

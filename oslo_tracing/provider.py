@@ -31,6 +31,7 @@ from opentelemetry import trace
 from opentelemetry.util import types
 
 from oslo_tracing import attributes as names
+from oslo_tracing import context
 from oslo_tracing import settings as settings_module
 
 DISTRIBUTION = 'oslo.tracing'
@@ -63,6 +64,9 @@ class UrandomIds(id_generator.IdGenerator):
                 return value
 
     def generate_trace_id(self) -> int:
+        wanted = context.wanted_trace_id()
+        if wanted is not None:
+            return wanted
         while True:
             value = int.from_bytes(os.urandom(16), 'big')
             if value:
@@ -70,7 +74,7 @@ class UrandomIds(id_generator.IdGenerator):
 
     def is_trace_id_random(self) -> bool:
         """Set the random flag of W3C Trace Context level 2."""
-        return True
+        return context.wanted_trace_id() is None
 
 
 class ProcessResource:

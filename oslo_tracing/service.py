@@ -39,6 +39,8 @@ class Tracing:
 
     :ivar settings: the options' values.
     :ivar propagation: reads and writes trace context.
+    :ivar may_force: asked whether one more request may be recorded since
+        somebody asks for it.
     :ivar provider: the tracer provider that records.
     :ivar processor: the pipeline to the exporters, None where somebody
         else's provider records.
@@ -53,6 +55,7 @@ class Tracing:
         self.provider: Any = None
         self.processor: Any = None
         self.propagation: Any = None
+        self.may_force: Any = None
         self.stats = counters.Counters()
         self.http_server: Any = None
         self.recorder: Any = None
@@ -180,9 +183,11 @@ def _build(
     from oslo_tracing import integrations
     from oslo_tracing import leases
     from oslo_tracing import propagation
+    from oslo_tracing.propagation import marking
     from oslo_tracing import provider
     from oslo_tracing import recording
     from oslo_tracing import sampling
+    from oslo_tracing.sampling import rate_limit
     from oslo_tracing import watch
 
     settings, undo = tracing.settings, tracing.undo
@@ -195,6 +200,11 @@ def _build(
     tracing.propagation = _accepted(
         functools.partial(propagation.build, settings), tracing
     )
+    if settings.signing_keys:
+        sampler = marking.Marking(sampler)
+    tracing.may_force = rate_limit.TokenBucket(
+        lambda: settings.max_forced_traces_per_second
+    ).take
     foreign = provider.foreign_provider()
     if foreign is None or processor is not None:
         describe = provider.ProcessResource(settings)
@@ -239,6 +249,12 @@ def _build(
             ', '.join(settings.exporters),
             chosen,
         )
+        if settings.incoming == 'trust' and settings.trace_http_server:
+            LOG.info(
+                'Whoever can send a request to this service can join a '
+                'trace and have it recorded or not: [tracing] incoming is '
+                'trust. Set signing_keys, or link, where strangers can.'
+            )
 
 
 def _accepted(build: Any, tracing: Tracing) -> Any:

@@ -31,6 +31,7 @@ from typing import Any
 from oslo_config import cfg
 
 from oslo_tracing import _environment
+from oslo_tracing import _keys
 from oslo_tracing import exceptions
 from oslo_tracing import opts
 
@@ -40,10 +41,22 @@ _HTTP_ENDPOINT = 'http://localhost:4318'
 _GRPC_ENDPOINT = 'http://localhost:4317'
 
 # An endpoint with a password is refused later, and not shown either.
-_MAY_BE_SECRET = ('otlp_headers', 'otlp_endpoint')
+_MAY_BE_SECRET = (
+    'otlp_headers',
+    'otlp_endpoint',
+    'signing_keys',
+    'hmac_keys',
+)
 _MAX_SHOWN = 256
 
-MUTABLE = ('sample_ratio', 'ignored_paths', 'excluded_attributes')
+MUTABLE = (
+    'sample_ratio',
+    'sampling_rules',
+    'max_traces_per_second',
+    'max_forced_traces_per_second',
+    'ignored_paths',
+    'excluded_attributes',
+)
 
 
 @dataclasses.dataclass
@@ -60,7 +73,7 @@ class Settings:
     exporters: list[str]
     otlp_endpoint: str
     otlp_protocol: str
-    otlp_headers: dict[str, str]
+    otlp_headers: dict[str, str] = dataclasses.field(repr=False)
     otlp_timeout: float
     otlp_compression: str
     otlp_ca_file: str | None
@@ -72,9 +85,15 @@ class Settings:
     file_total_max_bytes: int
     sampler: str
     sample_ratio: float
+    sampling_rules: list[str]
+    max_traces_per_second: float
+    max_forced_traces_per_second: float
     propagators: list[str]
     incoming: str
     incoming_rpc: str
+    signing_keys: list[str] = dataclasses.field(repr=False)
+    signature_max_age: float
+    hmac_keys: list[str] = dataclasses.field(repr=False)
     propagate_to: list[str]
     request_id_is_trace_id: bool
     traceresponse: bool
@@ -150,6 +169,12 @@ def read(conf: cfg.ConfigOpts, service_name: str | None = None) -> Settings:
         values['service_name'] or service_name or _program()
     )
     values['context_store'] = values['context_store'] or _context_store()
+    if values['enabled']:
+        given = values['hmac_keys']
+        values['hmac_keys'] = _keys.of_osprofiler(
+            conf, given if given or _is_set(conf, 'hmac_keys') else None
+        )
+    _keys.check(values)
     return Settings(**values)
 
 

@@ -26,6 +26,7 @@ from oslo_tracing import context
 from oslo_tracing import integrations
 from oslo_tracing.integrations import _http_bodies as bodies
 from oslo_tracing.integrations import _http_calls as calls
+from oslo_tracing import propagation
 from oslo_tracing import recording
 from oslo_tracing.scrub import names as scrub
 from oslo_tracing.scrub import urls
@@ -33,7 +34,6 @@ from oslo_tracing import settings as settings_module
 
 _SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 _RESPONSE = 'response'
-_TRACESTATE = 'tracestate'
 _CLIENT = trace.SpanKind.CLIENT
 _ERROR = trace.StatusCode.ERROR
 
@@ -248,6 +248,8 @@ class Opener:
             sent = copy.copy(request)
             sent.hooks = hooks
             sent.headers = _headers(request.headers, earlier, written)
+            if call is not None and not resolved:
+                _without_pair(sent.headers)
             attempt = Attempt(span, sent, hooks, self._settings, self._bodies)
             attempt.begin(current)
             return attempt
@@ -307,10 +309,18 @@ def _headers(
         for name, value in earlier.written.items():
             if headers.get(name) == value:
                 del headers[name]
-    if written:
-        # A tracestate beside a traceparent that it does not belong to is
-        # worse than none.
-        headers.pop(_TRACESTATE, None)
-        for name, value in written.items():
-            headers[name] = value
+    for name in propagation.stale(written):
+        headers.pop(name, None)
+    for name, value in written.items():
+        headers[name] = value
     return headers
+
+
+def _without_pair(headers: Any) -> None:
+    """Take out what osprofiler has put into a request of keystoneauth.
+
+    It does so wherever that leads.
+    """
+    for name in propagation.PAIR:
+        if headers:
+            headers.pop(name, None)

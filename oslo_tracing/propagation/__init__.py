@@ -34,6 +34,8 @@ from oslo_tracing.propagation import baggage
 from oslo_tracing.propagation import hosts
 from oslo_tracing.propagation import installed
 from oslo_tracing.propagation import messages
+from oslo_tracing.propagation import osprofiler
+from oslo_tracing.propagation import signature
 from oslo_tracing.propagation import w3c
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
 
 #: The keys of a message's context that are ours.
 KEYS = messages.KEYS
+#: The headers of OSProfiler, in lower case.
+PAIR = (osprofiler.INFO, osprofiler.HMAC)
+
+stale = signature.stale
 
 without_keys = messages.without_keys
 
@@ -63,10 +69,12 @@ class Incoming(NamedTuple):
 
     :param context: the caller's span and baggage, and nothing else.
     :param span_context: the caller's span, or None if there is none.
+    :param insists: the caller has set B3's debug flag.
     """
 
     context: otel_context.Context
     span_context: trace.SpanContext | None
+    insists: bool = False
 
 
 #: What everybody says who is not traced.
@@ -74,11 +82,32 @@ NOBODY = Incoming(_EMPTY, None)
 
 
 def build(settings: settings_module.Settings) -> Propagation:
-    """Return what the options ``propagators`` and ``propagate_to`` ask for.
+    """Return what the options on formats, hosts and keys ask for.
 
-    :raises InvalidOption: when a propagator is not installed.
+    :raises InvalidOption: when a propagator is not installed, or none of
+        those listed can be signed.
     """
-    return Propagation(settings.propagators, settings.propagate_to)
+    signer = pairs = None
+    if settings.signing_keys:
+        listed = [name.strip() for name in settings.propagators]
+        if _TRACECONTEXT not in listed:
+            raise exceptions.InvalidOption(
+                'propagators',
+                repr(','.join(listed)),
+                f'signing_keys sign {_TRACECONTEXT}, which is not listed',
+            )
+        signer = signature.Signer(
+            settings.signing_keys, settings.signature_max_age
+        )
+    if settings.hmac_keys:
+        pairs = osprofiler.Pairs(settings.hmac_keys)
+    return Propagation(
+        settings.propagators,
+        settings.propagate_to,
+        signer=signer,
+        pairs=pairs,
+        believes_messages=settings.incoming_rpc == 'trust',
+    )
 
 
 class Propagation:
@@ -89,11 +118,20 @@ class Propagation:
 
     :param propagators: the formats; the first that finds a caller wins.
     :param propagate_to: globs of the hosts that may learn of a trace.
+    :param signer: signs what goes to other services, None to sign nothing.
+    :param pairs: writes OSProfiler's headers, None for none.
+    :param believes_messages: the trace of a message may be signed.
     :raises InvalidOption: when a propagator is not installed.
     """
 
     def __init__(
-        self, propagators: Sequence[str], propagate_to: Sequence[str] = ('*',)
+        self,
+        propagators: Sequence[str],
+        propagate_to: Sequence[str] = ('*',),
+        *,
+        signer: signature.Signer | None = None,
+        pairs: osprofiler.Pairs | None = None,
+        believes_messages: bool = False,
     ) -> None:
         formats = list(dict.fromkeys(name.strip() for name in propagators))
         if _NONE in formats and len(formats) > 1:
@@ -104,23 +142,31 @@ class Propagation:
             )
         self._w3c = _TRACECONTEXT in formats
         self._baggage = _BAGGAGE in formats
+        self.signer = signer
+        self.pairs = pairs
+        self._marks_messages = signer is not None and believes_messages
         readers: list[
-            Callable[[Mapping[str, Any]], trace.SpanContext | None]
+            tuple[
+                Callable[[Mapping[str, Any]], trace.SpanContext | None],
+                Callable[[Mapping[str, Any]], bool],
+            ]
         ] = []
         others: list[installed.Installed] = []
         for name in formats:
             if name == _TRACECONTEXT:
-                readers.append(_from_environ)
+                readers.append((w3c.from_environ, _never))
             elif name not in (_BAGGAGE, _NONE):
                 other = installed.load(name)
                 others.append(other)
-                readers.append(other.from_environ)
+                readers.append((other.from_environ, other.insists))
         self._readers = tuple(readers)
         self._others = tuple(others)
         #: Every header that ``to_headers`` may set, in lower case.
         self.fields: frozenset[str] = frozenset().union(
             (messages.TRACEPARENT, messages.TRACESTATE) if self._w3c else (),
             (messages.BAGGAGE,) if self._baggage and readers else (),
+            (osprofiler.INFO, osprofiler.HMAC) if pairs is not None else (),
+            (signature.HEADER,) if signer is not None else (),
             *(other.fields for other in others),
         )
         self._hosts = hosts.Hosts(propagate_to)
@@ -131,14 +177,39 @@ class Propagation:
         :param environ: of WSGI; not changed.
         """
         try:
-            for read in self._readers:
+            for read, insists in self._readers:
                 span_context = read(environ)
+                if span_context is not None:
+                    return self._incoming(
+                        span_context,
+                        environ.get('HTTP_BAGGAGE'),
+                        insists(environ),
+                    )
+        except Exception:
+            _guard.report('reading headers')
+        return NOBODY
+
+    def from_service(
+        self, environ: Mapping[str, Any], claimed: Any
+    ) -> Incoming:
+        """Return what another service has signed.
+
+        :param environ: of WSGI; not changed.
+        :param claimed: the signature, as it was taken out of ``environ``.
+        """
+        try:
+            if (
+                claimed is not None
+                and self.signer is not None
+                and self.signer.verifies(claimed, environ)
+            ):
+                span_context = w3c.from_environ(environ, True)
                 if span_context is not None:
                     return self._incoming(
                         span_context, environ.get('HTTP_BAGGAGE')
                     )
         except Exception:
-            _guard.report('reading headers')
+            _guard.report('verifying a signature')
         return NOBODY
 
     def to_headers(
@@ -167,14 +238,13 @@ class Propagation:
                 for name, value in found.items():
                     headers(name, value)
                 return
-            # Written in any case: a tracestate beside a traceparent that
-            # it does not belong to is worse than none.
-            stale = [
+            others = signature.stale(found)
+            stale_names = [
                 name
                 for name in headers
-                if name.lower() in found or name.lower() == messages.TRACESTATE
+                if name.lower() in found or name.lower() in others
             ]
-            for name in stale:
+            for name in stale_names:
                 del headers[name]
             headers.update(found)
         except Exception:
@@ -195,7 +265,9 @@ class Propagation:
             # Unlike headers, values of a dict can be lists.
             state = values.get(messages.TRACESTATE)
             span_context = w3c.parse(
-                traceparent, state if isinstance(state, str) else None
+                traceparent,
+                state if isinstance(state, str) else None,
+                self._marks_messages,
             )
             if span_context is not None:
                 return self._incoming(
@@ -239,14 +311,17 @@ class Propagation:
         return host in self._hosts
 
     def _incoming(
-        self, span_context: trace.SpanContext, baggage_header: Any
+        self,
+        span_context: trace.SpanContext,
+        baggage_header: Any,
+        insists: bool = False,
     ) -> Incoming:
         context = otel_context.Context(
             {_SPAN_KEY: trace.NonRecordingSpan(span_context)}
         )
         if self._baggage and baggage_header is not None:
             context = baggage.extract(baggage_header, context)
-        return Incoming(context, span_context)
+        return Incoming(context, span_context, insists)
 
     def _outgoing(
         self, context: otel_context.Context, everything: bool
@@ -266,6 +341,10 @@ class Propagation:
             found.update(self._w3c_pair(span_context, context, True))
         elif self._others:
             self._add_baggage(found, context)
+        if self.pairs is not None:
+            found.update(self.pairs.headers(span_context, context))
+        if self.signer is not None and w3c.is_ours(span_context):
+            found[signature.HEADER] = self.signer.sign(found)
         return found
 
     def _w3c_pair(
@@ -297,10 +376,5 @@ def _span(context: otel_context.Context) -> trace.Span:
     return trace.INVALID_SPAN if span is None else cast(trace.Span, span)
 
 
-def _from_environ(environ: Mapping[str, Any]) -> trace.SpanContext | None:
-    traceparent = environ.get('HTTP_TRACEPARENT')
-    if not isinstance(traceparent, str):
-        return None
-    # White space around a header's value is no part of it (RFC 9110, 5.5),
-    # and not every server takes it off.
-    return w3c.parse(traceparent.strip(' \t'), environ.get('HTTP_TRACESTATE'))
+def _never(environ: Mapping[str, Any]) -> bool:
+    return False

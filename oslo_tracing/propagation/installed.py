@@ -39,6 +39,12 @@ GROUP = 'opentelemetry_propagator'
 #: The longest value of a header that passes, in characters, either way.
 _MAX_VALUE = 4096
 
+# Those that read B3, and its headers in an environment of WSGI.
+_B3 = ('b3', 'b3multi')
+_SINGLE = 'HTTP_B3'
+_FLAGS = 'HTTP_X_B3_FLAGS'
+_DEBUG = re.compile('[0-9A-Fa-f]{16,32}-[0-9A-Fa-f]{16}-d(-.*)?')
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]{1,256}")
 _EMPTY = otel_context.Context()
 
@@ -106,6 +112,7 @@ class Installed:
 
     def __init__(self, name: str, propagator: Any) -> None:
         self._propagator = propagator
+        self._is_b3 = name in _B3
         self._reading = f'reading the headers of propagator {name}'
         self._writing = f'writing the headers of propagator {name}'
         #: The headers that it may set, in lower case.
@@ -130,6 +137,19 @@ class Installed:
         except Exception:
             _guard.report(self._reading)
             return None
+
+    def insists(self, environ: _Environ) -> bool:
+        """Tell whether a caller has set B3's debug flag. Never raises.
+
+        It asks for more than a sampled trace: that no sampler on the way
+        decides otherwise. What the propagator found does not show it.
+        """
+        if not self._is_b3:
+            return False
+        single = environ.get(_SINGLE)
+        if _may_pass(single):
+            return _DEBUG.fullmatch(single) is not None
+        return environ.get(_FLAGS) == '1'
 
     def headers(self, span: trace.Span) -> dict[str, str]:
         """Return the headers that tell of a span. Never raises.

@@ -58,14 +58,23 @@ class TraceState(trace.TraceState):
 
     OpenTelemetry's own checks every entry against level 1 again whenever
     it is made or changed, and would drop other vendors' entries.
+
+    :param entries: keys and values.
+    :param ours: see there.
+    :ivar ours: this process has started the trace, or believed who did. It
+        is noted here, and not in the context, since every span of a trace
+        has the tracestate of its parent, whoever makes that span and
+        wherever the work goes. It is nothing that a carrier can say.
     """
 
     def __init__(
         self,
         entries: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        ours: bool = False,
     ) -> None:
         super().__init__()
         self._dict = dict(entries or ())
+        self.ours = ours
 
     def add(self, key: str, value: str) -> trace.TraceState:
         """Return one that begins with a new entry.
@@ -87,7 +96,7 @@ class TraceState(trace.TraceState):
         )
         if len(entries) > _MAX_MEMBERS:
             return self
-        return TraceState(_fitting(entries))
+        return TraceState(_fitting(entries), self.ours)
 
     def delete(self, key: str) -> trace.TraceState:
         """Return one without the entry.
@@ -97,11 +106,26 @@ class TraceState(trace.TraceState):
         if key not in self:
             return self
         return TraceState(
-            [(name, value) for name, value in self.items() if name != key]
+            [(name, value) for name, value in self.items() if name != key],
+            self.ours,
         )
 
 
 NO_TRACESTATE = TraceState()
+#: The same in a trace of ours.
+OURS = TraceState(ours=True)
+
+
+def is_ours(span_context: trace.SpanContext) -> bool:
+    """Tell whether this process has started a trace, or believed it."""
+    return getattr(span_context.trace_state, 'ours', False) is True
+
+
+def with_mark(state: trace.TraceState | None, ours: bool) -> TraceState:
+    """Return a tracestate with the same entries and another mark."""
+    if state:
+        return TraceState(state.items(), ours)
+    return OURS if ours else NO_TRACESTATE
 
 
 def parse_traceparent(value: Any) -> trace.SpanContext | None:
@@ -113,13 +137,16 @@ def parse_traceparent(value: Any) -> trace.SpanContext | None:
     return parse(value, None)
 
 
-def parse(traceparent: Any, tracestate: Any) -> trace.SpanContext | None:
+def parse(
+    traceparent: Any, tracestate: Any, ours: bool = False
+) -> trace.SpanContext | None:
     """Return the caller's span with its tracestate, or None.
 
     An invalid tracestate is dropped alone. Never raises.
 
     :param traceparent: what the carrier holds, of whatever type.
     :param tracestate: the same, or all values of that header in a list.
+    :param ours: the caller is believed, so its trace may be signed.
     """
     if (
         not isinstance(traceparent, str)
@@ -138,14 +165,35 @@ def parse(traceparent: Any, tracestate: Any) -> trace.SpanContext | None:
         return None
     if version == 'ff':
         return None
+    state = NO_TRACESTATE
+    if tracestate is not None:
+        state = parse_tracestate(tracestate)
     span_context = trace.SpanContext(
         int(trace_id, 16),
         int(span_id, 16),
         True,
         _FLAGS[flags],
-        NO_TRACESTATE if tracestate is None else parse_tracestate(tracestate),
+        with_mark(state, True) if ours else state,
     )
     return span_context if span_context.is_valid else None
+
+
+def from_environ(
+    environ: Mapping[str, Any], ours: bool = False
+) -> trace.SpanContext | None:
+    """Return the span that the headers of a request name, or None.
+
+    :param environ: of WSGI.
+    :param ours: as for :func:`parse`.
+    """
+    traceparent = environ.get('HTTP_TRACEPARENT')
+    if not isinstance(traceparent, str):
+        return None
+    # White space around a header's value is no part of it (RFC 9110, 5.5),
+    # and not every server takes it off.
+    return parse(
+        traceparent.strip(' \t'), environ.get('HTTP_TRACESTATE'), ours
+    )
 
 
 def parse_tracestate(values: Any) -> TraceState:

@@ -28,7 +28,9 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 from opentelemetry.util import types
 
+from oslo_tracing import context
 from oslo_tracing import exceptions
+from oslo_tracing.sampling import rate_limit
 from oslo_tracing import settings as settings_module
 
 _GROUP = 'opentelemetry_traces_sampler'
@@ -49,7 +51,10 @@ def build(
     :param look: called before each decision, to notice changed options.
     :raises InvalidOption: when no installed sampler has the name.
     """
-    return _Sampler(_named(settings), look)
+    forced = rate_limit.TokenBucket(
+        lambda: settings.max_forced_traces_per_second
+    )
+    return _Sampler(_named(settings), look, forced)
 
 
 def _named(settings: settings_module.Settings) -> sampling.Sampler:
@@ -128,10 +133,14 @@ class _Sampler(sampling.Sampler):
     """What every decision goes through, whoever decides."""
 
     def __init__(
-        self, decide: sampling.Sampler, look: Callable[[], None]
+        self,
+        decide: sampling.Sampler,
+        look: Callable[[], None],
+        forced: rate_limit.TokenBucket | None = None,
     ) -> None:
         self._decide = decide
         self._look = look
+        self._forced = forced
 
     def should_sample(
         self,
@@ -144,8 +153,19 @@ class _Sampler(sampling.Sampler):
         trace_state: trace.TraceState | None = None,
     ) -> sampling.SamplingResult:
         self._look()
+        decided_in = parent_context
+        if parent_context is not None and context.forced(parent_context):
+            above = trace.get_current_span(parent_context).get_span_context()
+            if not above.is_valid or above.is_remote:
+                if self._forced is None or self._forced.take():
+                    return sampling.SamplingResult(
+                        sampling.Decision.RECORD_AND_SAMPLE,
+                        attributes,
+                        above.trace_state or None,
+                    )
+                decided_in = otel_context.Context()
         result = self._decide.should_sample(
-            parent_context, trace_id, name, kind, attributes, links
+            decided_in, trace_id, name, kind, attributes, links
         )
         if not result.trace_state:
             # A continued trace keeps its tracestate, other vendors' entries

@@ -55,7 +55,9 @@ class OptsTest(base.TestCase):
 
     def test_secrets_are_secret(self):
         secret = [o.dest for o in opts.list_opts()[0][1] if o.secret]
-        self.assertEqual(['otlp_headers'], secret)
+        self.assertEqual(
+            ['otlp_headers', 'signing_keys', 'hmac_keys'], secret
+        )
 
     def test_the_sample_file_is_a_valid_configuration(self):
         conf = cfg.ConfigOpts()

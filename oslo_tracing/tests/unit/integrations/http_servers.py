@@ -151,6 +151,14 @@ def closed_port():
         return taken.getsockname()[1]
 
 
+def to(url, **kwargs):
+    """Return a client whose endpoint is in the configuration."""
+    session = keystone_session.Session(auth=noauth.NoAuth())
+    return adapter.Adapter(
+        session, service_type='image', endpoint_override=url, **kwargs
+    )
+
+
 class TestCase(base.TestCase):
     """Has a server that answers ``/``."""
 
@@ -193,10 +201,4 @@ class TestCase(base.TestCase):
 
     def to_server(self, **kwargs):
         """A client whose endpoint is in the configuration."""
-        session = keystone_session.Session(auth=noauth.NoAuth())
-        return adapter.Adapter(
-            session,
-            service_type='image',
-            endpoint_override=self.server.url,
-            **kwargs,
-        )
+        return to(self.server.url, **kwargs)

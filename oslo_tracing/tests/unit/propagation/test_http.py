@@ -34,6 +34,9 @@ def _build(*propagators, hosts=('*',)):
         types.SimpleNamespace(
             propagators=list(propagators) or ['tracecontext', 'baggage'],
             propagate_to=list(hosts),
+            signing_keys=[],
+            hmac_keys=[],
+            incoming_rpc='trust',
         )
     )
 
@@ -70,7 +73,7 @@ class FromEnvironTest(testtools.TestCase):
             propagation.NOBODY,
             _build().from_environ({'PATH_INFO': '/', 'HTTP_HOST': 'x'}),
         )
-        self.assertEqual(({}, None), propagation.NOBODY)
+        self.assertEqual(({}, None), propagation.NOBODY[:2])
 
     def test_baggage_and_tracestate_count_for_nothing_without_a_caller(self):
         for traceparent in (
