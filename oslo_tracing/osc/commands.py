@@ -31,14 +31,17 @@ import sys
 from typing import Any
 import uuid
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 import oslo_tracing
 from oslo_tracing import _guard
 from oslo_tracing import _wrap
 from oslo_tracing import attributes as names
+from oslo_tracing import context
 from oslo_tracing import exceptions
 from oslo_tracing.osc import configuration
+from oslo_tracing.propagation import osprofiler
 from oslo_tracing import recording
 
 _PROGRAM = 'openstack'
@@ -131,7 +134,7 @@ class _Commands:
         why = 'enabled = False, or OTEL_SDK_DISABLED, turns tracing off'
         try:
             self._tracing = oslo_tracing.setup(
-                configuration.load(os.environ), _SERVICE
+                configuration.load(os.environ, _profile(shell)), _SERVICE
             )
         except exceptions.TracingError as error:
             why = str(error)
@@ -157,8 +160,9 @@ class _Command:
         )
         self._span = self._opened.__enter__()
         self._trace_id = oslo_tracing.current_trace_id()
-        with _guard.never_break_the_service('joining OSProfiler'):
-            self._join_osprofiler()
+        self._asked: Any = None
+        with _guard.never_break_the_service('asking the cloud for a trace'):
+            self._ask()
 
     def end(self, code: int | None, error: BaseException | None) -> None:
         """End the span and print the id of the trace.
@@ -171,6 +175,7 @@ class _Command:
         except Exception:
             _guard.report('recording how a command ended')
         try:
+            context.detach(self._asked)
             self._opened.__exit__(None, None, None)
         except Exception:
             _guard.report('ending the trace of a command')
@@ -189,17 +194,30 @@ class _Command:
         span.set_attribute(names.ERROR_TYPE, str(code))
         span.set_status(trace.StatusCode.ERROR)
 
-    def _join_osprofiler(self) -> None:
-        """Let ``--os-profile`` and us be one trace.
+    def _ask(self) -> None:
+        """Make who has the same key record it, whatever its ratio is.
 
-        The shell does the same next, and does nothing where it is done.
+        With ``--os-profile`` OSProfiler makes pairs of its own: they shall
+        be of the same trace. The shell sets it up next, and does nothing
+        where that is done.
         """
-        profiler = sys.modules.get(_PROFILER)
-        key = getattr(self._shell.options, 'profile', None)
-        if not key or profiler is None or self._trace_id is None:
+        if self._trace_id is None:
             return
-        profiler.clean()
-        profiler.init(key, base_id=str(uuid.UUID(self._trace_id)))
+        if self._settings.hmac_keys:
+            pair = osprofiler.Pair(int(self._trace_id, 16), None, 0)
+            self._asked = otel_context.attach(
+                osprofiler.asked_for(otel_context.get_current(), pair)
+            )
+        profiler = sys.modules.get(_PROFILER)
+        key = _profile(self._shell)
+        if key and profiler is not None:
+            profiler.clean()
+            profiler.init(key, base_id=str(uuid.UUID(self._trace_id)))
+
+
+def _profile(shell: Any) -> str | None:
+    """Return what ``--os-profile``, or its variable, was given."""
+    return getattr(shell.options, 'profile', None)
 
 
 def _name(shell: Any, argv: list[str]) -> str:

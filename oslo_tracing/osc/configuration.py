@@ -38,10 +38,12 @@ _OTLP = 'OTEL_EXPORTER_OTLP_'
 _GROUP = opts.GROUP.name
 
 
-def load(environ: Mapping[str, str]) -> cfg.ConfigOpts:
+def load(environ: Mapping[str, str], key: str | None) -> cfg.ConfigOpts:
     """Return the configuration of this client.
 
     :param environ: of the process.
+    :param key: of OSProfiler, None to look for it in the environment, and
+        in the file.
     :raises ConfigurationUnreadable: when the file cannot be used.
     """
     path = find(environ)
@@ -66,6 +68,11 @@ def load(environ: Mapping[str, str]) -> cfg.ConfigOpts:
     )
     # Who asks for this trace means this one, not a tenth of it.
     conf.set_override('sampler', 'always_on', group=_GROUP)
+    key = key or environ.get(KEY_VARIABLE)
+    if key:
+        # oslo.config reads a dollar sign as the begin of a reference.
+        key = key.replace('$', '$$')
+        conf.set_override('hmac_keys', [key], group=_GROUP)
     return conf
 
 

@@ -13,9 +13,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import os
 import pathlib
@@ -25,6 +22,7 @@ import sys
 import uuid
 
 import fixtures
+from osprofiler import _utils as osprofiler_utils
 
 from oslo_tracing.report import sources
 from oslo_tracing.tests import base
@@ -37,6 +35,7 @@ _OPENSTACK = (
 )
 _TRACE_ID = re.compile('^Trace ID: ([0-9a-f]{32})$', re.MULTILINE)
 _KEY = 'SECRET-KEY-OF-THE-CLOUD'
+_LIST = '/v2.1/servers/detail'
 _SERVER = {
     'id': '7b2ba6f7-8d85-4b9b-9e4a-7d7c2fb6a9ab',
     'name': 'one',
@@ -61,9 +60,7 @@ class OpenStackTest(base.TestCase):
         }
         for path in ('/v2.1', '/v2.1/'):
             self.nova.routes[path] = _json({'version': version})
-        self.nova.routes['/v2.1/servers/detail'] = _json(
-            {'servers': [_SERVER]}
-        )
+        self.nova.routes[_LIST] = _json({'servers': [_SERVER]})
         self.keystone = self.useFixture(http_servers.Keystone(url))
         self.home = self.useFixture(fixtures.TempDir()).path
         self.traces = pathlib.Path(self.home, 'traces')
@@ -328,41 +325,89 @@ class ConfigurationTest(OpenStackTest):
         self.assertIn('one', done.stdout)
 
 
-class OSProfilerTest(OpenStackTest):
+class KeyTest(OpenStackTest):
+    """With OSProfiler's key the cloud is asked to record the command."""
+
     def pairs(self):
-        """Return what the cloud was told, checked as it checks it."""
-        found = []
+        """Return what was told for each path, checked as OSProfiler does."""
+        found = {}
         for server in (self.keystone, self.nova):
-            for number in range(len(server.seen)):
-                [info] = server.header('X-Trace-Info', number)
-                [signature] = server.header('X-Trace-HMAC', number)
-                expected = hmac.new(
-                    _KEY.encode(), info.encode(), hashlib.sha1
-                ).hexdigest()
-                self.assertEqual(expected, signature)
-                found.append(json.loads(base64.urlsafe_b64decode(info)))
+            for number, (_method, path, _headers) in enumerate(server.seen):
+                infos = server.header('X-Trace-Info', number)
+                signatures = server.header('X-Trace-HMAC', number)
+                self.assertEqual(len(infos), len(signatures))
+                for info, signature in zip(infos, signatures):
+                    pair = osprofiler_utils.signed_unpack(
+                        info, signature, [_KEY]
+                    )
+                    self.assertIsNotNone(pair)
+                    found[path.partition('?')[0]] = pair
         return found
 
-    def test_os_profile_alone_is_what_it_was(self):
-        done = self.openstack('--os-profile', _KEY, 'server', 'list')
-        [base_id] = {pair['base_id'] for pair in self.pairs()}
-        self.assertIn(f'Trace ID: {base_id}', done.stderr)
-        self.assertEqual([], _TRACE_ID.findall(done.stderr))
-        self.assertEqual([], self.told('traceparent'))
-
-    def test_both_are_one_trace(self):
-        done = self.openstack(
-            '--trace', 'server', 'list', OS_PROFILE=_KEY, **self.to_files()
-        )
+    def check(self, done):
         trace = self.trace(done)
         base_id = str(uuid.UUID(trace.trace_id))
-        self.assertEqual({base_id}, {pair['base_id'] for pair in self.pairs()})
-        self.assertIn(f'osprofiler trace show --html {base_id}', done.stderr)
-        self.assertNotIn(_KEY, done.stderr)
+        pairs = self.pairs()
+        self.assertEqual(
+            {base_id}, {pair['base_id'] for pair in pairs.values()}
+        )
+        parent_id = uuid.UUID(pairs[_LIST]['parent_id']).int % 2**64
+        self.assertIn(
+            f'{parent_id:016x}', {span.span_id for span in trace.spans}
+        )
         self.assertEqual(
             {trace.trace_id},
             {one.split('-')[1] for one in self.told('traceparent')},
         )
+        for text in (done.stdout, done.stderr):
+            self.assertNotIn(_KEY, text)
+        for path in self.traces.iterdir():
+            self.assertNotIn(_KEY, path.read_text())
+        return base_id
+
+    def test_the_key_in_the_file(self):
+        self.write('.config/openstack/tracing.conf', f'hmac_keys = {_KEY}')
+        done = self.openstack('--trace', 'server', 'list', **self.to_files())
+        self.check(done)
+        self.assertEqual(
+            f'Trace ID: {self.trace_id(done)}\n',
+            done.stderr,
+        )
+
+    def test_the_key_in_the_environment(self):
+        done = self.openstack(
+            '--trace', 'server', 'list', OS_PROFILE=_KEY, **self.to_files()
+        )
+        base_id = self.check(done)
+        self.assertIn(f'osprofiler trace show --html {base_id}', done.stderr)
+
+    def test_the_key_in_the_environment_without_osprofiler(self):
+        pathlib.Path(self.home, 'osprofiler').mkdir()
+        pathlib.Path(self.home, 'osprofiler', '__init__.py').write_text(
+            'raise ImportError("not installed")'
+        )
+        done = self.openstack(
+            '--trace',
+            'server',
+            'list',
+            OS_PROFILE=_KEY,
+            PYTHONPATH=self.home,
+            **self.to_files(),
+        )
+        self.check(done)
+        self.assertEqual(
+            f'Trace ID: {self.trace_id(done)}\n',
+            done.stderr,
+        )
+
+    def test_os_profile_alone_is_what_it_was(self):
+        done = self.openstack('--os-profile', _KEY, 'server', 'list')
+        pairs = self.pairs()
+        self.assertLessEqual({'/v3/auth/tokens', _LIST}, set(pairs))
+        [base_id] = {pair['base_id'] for pair in pairs.values()}
+        self.assertIn(f'Trace ID: {base_id}', done.stderr)
+        self.assertEqual([], _TRACE_ID.findall(done.stderr))
+        self.assertEqual([], self.told('traceparent'))
 
 
 def _json(document):

@@ -81,6 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         '_wrap',
         'attributes',
         'autoload',
+        'context',
         'exceptions',
         'opts',
         'propagation',

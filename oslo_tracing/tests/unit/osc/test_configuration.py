@@ -26,6 +26,7 @@ from oslo_tracing.tests import base
 class ConfigurationTest(base.TestCase):
     def setUp(self):
         super().setUp()
+        self.useFixture(fixtures.EnvironmentVariable('OS_PROFILE'))
         self.home = self.useFixture(fixtures.TempDir()).path
 
     def write(self, path, text):
@@ -35,11 +36,12 @@ class ConfigurationTest(base.TestCase):
             file.write(text)
         return path
 
-    def read(self, **environ):
+    def read(self, key=None, **environ):
         environ.setdefault('XDG_CONFIG_HOME', self.home)
         for name, value in environ.items():
             self.useFixture(fixtures.EnvironmentVariable(name, value))
-        return settings.read(configuration.load(environ), 'openstackclient')
+        conf = configuration.load(environ, key)
+        return settings.read(conf, 'openstackclient')
 
     def test_with_nothing(self):
         found = self.read()
@@ -113,6 +115,28 @@ class ConfigurationTest(base.TestCase):
             self.assertEqual(path, configuration.find({}))
             self.assertEqual(path, configuration.find({'XDG_CONFIG_HOME': ''}))
 
+    def test_there_is_no_key_by_default(self):
+        self.assertEqual([], self.read().hmac_keys)
+
+    def test_the_key_in_the_file(self):
+        self.write(
+            'openstack/tracing.conf', '[tracing]\nhmac_keys = first,second\n'
+        )
+        self.assertEqual(['first', 'second'], self.read().hmac_keys)
+
+    def test_the_key_in_the_environment(self):
+        found = self.read(OS_PROFILE='$key,$$of ${mine}')
+        self.assertEqual(['$key,$$of ${mine}'], found.hmac_keys)
+
+    def test_the_key_in_the_environment_of_oslo_config(self):
+        found = self.read(OS_TRACING__HMAC_KEYS='key')
+        self.assertEqual(['key'], found.hmac_keys)
+
+    def test_the_key_of_os_profile_comes_first(self):
+        self.write('openstack/tracing.conf', '[tracing]\nhmac_keys = file\n')
+        self.assertEqual(['env'], self.read(OS_PROFILE='env').hmac_keys)
+        self.assertEqual(['arg'], self.read('arg').hmac_keys)
+
     def test_a_file_that_cannot_be_read(self):
         secret = 'hmac_keys SECRET'
         for path in (
@@ -124,6 +148,7 @@ class ConfigurationTest(base.TestCase):
                 exceptions.ConfigurationUnreadable,
                 configuration.load,
                 {'OSLO_TRACING_CONFIG': path},
+                None,
             )
             self.assertIn(path, str(error))
             self.assertNotIn('SECRET', str(error))
@@ -136,4 +161,5 @@ class ConfigurationTest(base.TestCase):
             exceptions.ConfigurationUnreadable,
             configuration.load,
             {'OSLO_TRACING_CONFIG': path},
+            None,
         )
