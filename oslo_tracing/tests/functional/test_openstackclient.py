@@ -19,11 +19,15 @@ import pathlib
 import re
 import subprocess
 import sys
+import threading
 import uuid
+from wsgiref import simple_server
 
 import fixtures
 from osprofiler import _utils as osprofiler_utils
 
+from oslo_tracing import fixture
+from oslo_tracing import middleware
 from oslo_tracing.report import sources
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.integrations import http_servers
@@ -408,6 +412,70 @@ class KeyTest(OpenStackTest):
         self.assertIn(f'Trace ID: {base_id}', done.stderr)
         self.assertEqual([], _TRACE_ID.findall(done.stderr))
         self.assertEqual([], self.told('traceparent'))
+
+
+class CloudTest(OpenStackTest):
+    """A service that records nothing by itself, and believes nobody."""
+
+    def setUp(self):
+        super().setUp()
+        self.recorded = self.useFixture(
+            fixture.SpanRecorder(
+                'none', sample_ratio=0.0, incoming='link', hmac_keys=[_KEY]
+            )
+        )
+        front = simple_server.make_server(
+            '127.0.0.1',
+            0,
+            middleware.TracingMiddleware(self.answer),
+            handler_class=_QuietHandler,
+        )
+        url = f'http://127.0.0.1:{front.server_port}/v2.1'
+        self.keystone = self.useFixture(http_servers.Keystone(url))
+        thread = threading.Thread(
+            target=front.serve_forever, args=(0.01,), daemon=True
+        )
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(front.server_close)
+        self.addCleanup(front.shutdown)
+
+    def answer(self, environ, start_response):
+        status, headers, body = self.nova.routes.get(
+            environ['PATH_INFO'], (404, {}, b'{}')
+        )
+        start_response(f'{status} Something', list(headers.items()))
+        return [body]
+
+    def test_without_a_key(self):
+        self.openstack('--trace', 'server', 'list')
+        self.assertEqual([], self.recorded.finished)
+
+    def test_with_the_key(self):
+        done = self.openstack(
+            '--trace',
+            'server',
+            'list',
+            OS_TRACING__HMAC_KEYS=_KEY,
+            **self.to_files(),
+        )
+        [span] = [
+            span
+            for span in self.recorded.finished
+            if span.attributes['url.path'] == _LIST
+        ]
+        trace = self.trace(done)
+        self.assertEqual(trace.trace_id, f'{span.context.trace_id:032x}')
+        parent = {
+            each.span_id: each.attributes.get('url.full', '')
+            for each in trace.spans
+        }[f'{span.parent.span_id:016x}']
+        self.assertIn(_LIST, parent)
+
+
+class _QuietHandler(simple_server.WSGIRequestHandler):
+    def log_message(self, *args):
+        pass
 
 
 def _json(document):
