@@ -345,6 +345,14 @@ BAGGAGE = {
     'baggage_in_two_headers': _baggage(['a=1', 'b=2'], 'a=1,b=2'),
     'baggage_white_space': _baggage(' a = 1 ,\tb=2 ', 'a=1,b=2'),
     'baggage_percent_encoded': _baggage('a=caf%C3%A9%2C'),
+    'baggage_properties': _baggage('a=1;p;q=2,b=2'),
+    'baggage_properties_white_space': _baggage(
+        'a=1 ; p ;\tq = 2 , b=2', 'a=1;p;q=2,b=2'
+    ),
+    'baggage_properties_percent_encoded': _baggage('a=1%3B2;p=%3B'),
+    'baggage_property_that_is_none': _baggage('a=1;p q,b=2', 'b=2'),
+    'baggage_property_in_quotes': _baggage('a=1;p="q",b=2', 'b=2'),
+    'baggage_equals_sign_in_a_value': _baggage('a=1%3D2'),
     'baggage_empty': _baggage(''),
     'baggage_empty_value': _baggage('a='),
     'baggage_without_an_equals_sign': _baggage('a,b=2', 'b=2'),
