@@ -35,6 +35,9 @@ KEY_VARIABLE = 'OS_PROFILE'
 _NAME = 'tracing.conf'
 _SYSTEM = '/etc/openstack'
 _OTLP = 'OTEL_EXPORTER_OTLP_'
+#: Seconds. A command is over before its first batch is due: all of its spans
+#: are sent at the end, and what sends them is only loaded then.
+_SHUTDOWN_TIMEOUT = 5.0
 _GROUP = opts.GROUP.name
 
 
@@ -64,7 +67,10 @@ def load(environ: Mapping[str, str], key: str | None) -> cfg.ConfigOpts:
     opts.register_opts(conf)
     exports = _says_where(conf, environ)
     opts.set_defaults(
-        conf, enabled=True, exporters=['otlp' if exports else 'none']
+        conf,
+        enabled=True,
+        exporters=['otlp' if exports else 'none'],
+        shutdown_timeout=_SHUTDOWN_TIMEOUT,
     )
     # Who asks for this trace means this one, not a tenth of it.
     conf.set_override('sampler', 'always_on', group=_GROUP)

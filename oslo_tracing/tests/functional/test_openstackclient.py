@@ -84,6 +84,8 @@ class OpenStackTest(base.TestCase):
             'OS_USER_DOMAIN_ID': 'default',
             'OS_PROJECT_DOMAIN_ID': 'default',
             'OS_REGION_NAME': 'RegionOne',
+            # However busy this host is, the spans arrive.
+            'OS_TRACING__SHUTDOWN_TIMEOUT': '60',
             **more,
         }
         done = subprocess.run(

@@ -28,6 +28,12 @@ class ConfigurationTest(base.TestCase):
         super().setUp()
         self.useFixture(fixtures.EnvironmentVariable('OS_PROFILE'))
         self.home = self.useFixture(fixtures.TempDir()).path
+        # What the host of the tests has is not what a test says.
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'oslo_tracing.osc.configuration._SYSTEM', self.home
+            )
+        )
 
     def write(self, path, text):
         path = os.path.join(self.home, path)
@@ -103,11 +109,18 @@ class ConfigurationTest(base.TestCase):
         self.assertEqual('me', found.service_name)
 
     def test_the_working_directory_is_a_strangers(self):
-        self.write('tracing.conf', '[tracing]\nenabled = False\n')
+        path = self.write('here/tracing.conf', '[tracing]\nenabled = False\n')
         here = os.getcwd()
         self.addCleanup(os.chdir, here)
-        os.chdir(self.home)
+        os.chdir(os.path.dirname(path))
         self.assertTrue(self.read().enabled)
+
+    def test_the_file_of_the_host_comes_last(self):
+        path = self.write('tracing.conf', '')
+        environ = {'XDG_CONFIG_HOME': self.home}
+        self.assertEqual(path, configuration.find(environ))
+        path = self.write('openstack/tracing.conf', '')
+        self.assertEqual(path, configuration.find(environ))
 
     def test_the_home_directory(self):
         path = self.write('.config/openstack/tracing.conf', '')
