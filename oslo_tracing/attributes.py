@@ -61,6 +61,8 @@ MESSAGING_SYSTEM: Final = 'messaging.system'
 
 NETWORK_PROTOCOL_VERSION: Final = 'network.protocol.version'
 
+PROCESS_EXECUTABLE_NAME: Final = 'process.executable.name'
+PROCESS_EXIT_CODE: Final = 'process.exit.code'
 PROCESS_PID: Final = 'process.pid'
 
 RPC_METHOD: Final = 'rpc.method'

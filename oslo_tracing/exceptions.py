@@ -50,3 +50,15 @@ class SeamMissing(TracingError):
         self.library = library
         self.version = version
         self.what = what
+
+
+class ConfigurationUnreadable(TracingError):
+    """A client's configuration file cannot be used.
+
+    :param path: of the file.
+    :param why: what oslo.config calls the reason, never what the file says.
+    """
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f'{path} cannot be used ({why})')
+        self.path = path

@@ -38,6 +38,16 @@ _VALUE = re.compile(r'[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*')
 _OWS = ' \t'
 
 
+class Value(str):
+    """A value that has come with properties, which are passed on as such.
+
+    OpenTelemetry's baggage has no place for them, and to a service the
+    value is what stands before them.
+    """
+
+    properties = ''
+
+
 def extract(value: Any, context: otel_context.Context) -> otel_context.Context:
     """Return the context with the members that are valid. Never raises.
 
@@ -66,11 +76,22 @@ def extract(value: Any, context: otel_context.Context) -> otel_context.Context:
         if members > _MAX_MEMBERS:
             break
         context = baggage.set_baggage(
-            urllib_parse.unquote_plus(name),
-            urllib_parse.unquote_plus(rest),
-            context,
+            urllib_parse.unquote_plus(name), _value(rest), context
         )
     return context
+
+
+def _value(text: str) -> str:
+    value, *properties = text.split(';')
+    decoded = urllib_parse.unquote_plus(value.rstrip(_OWS))
+    if not properties:
+        return decoded
+    kept = Value(decoded)
+    kept.properties = ''.join(
+        ';' + '='.join(part.strip(_OWS) for part in item.split('=', 1))
+        for item in properties
+    )
+    return kept
 
 
 def _is_value(text: str) -> bool:
@@ -105,6 +126,8 @@ def inject(context: otel_context.Context) -> str | None:
     length = -1
     for name, value in entries.items():
         member = f'{_quoted(name)}={_quoted(value)}'
+        if type(value) is Value:
+            member += value.properties
         if (
             len(member) > _MAX_MEMBER
             or length + 1 + len(member) > _MAX_LENGTH

@@ -103,7 +103,10 @@ class Server(fixtures.Fixture):
 
 
 class Keystone(Server):
-    """Gives tokens whose catalog has one service, ``compute``."""
+    """Gives tokens whose catalog has ``compute``, and what clients miss.
+
+    That is keystone itself, and an image service that has nothing.
+    """
 
     def __init__(self, compute_url):
         super().__init__()
@@ -128,6 +131,10 @@ class Keystone(Server):
         service.add_standard_endpoints(
             public=self._compute_url, region='RegionOne'
         )
+        for name, path in (('identity', 'v3'), ('image', 'image/v2')):
+            token.add_service(name).add_standard_endpoints(
+                public=f'{self.url}/{path}', region='RegionOne'
+            )
         body = json.dumps(token).encode()
         handler.send_response(201)
         handler.send_header('X-Subject-Token', f'secret-{self.tokens}')
