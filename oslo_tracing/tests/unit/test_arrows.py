@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     '_environment': set(),
     'settings': LEAVES | {'_environment'},
     '_wrap': {'_guard', 'exceptions'},
+    '_at_exit': {'_guard', '_wrap'},
     'spans': {'_runtime'},
     'recording': RECORDING,
     'sampling': RECORDING,
@@ -62,6 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'middleware': RECORDING | {'propagation', 'recording', '__init__'},
     'service': RECORDING
     | {
+        '_at_exit',
         'exporters',
         'integrations',
         'propagation',
