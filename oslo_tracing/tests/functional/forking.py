@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import collections
 from concurrent import futures
 import contextlib
 import glob
@@ -65,10 +66,13 @@ class Forking(fixtures.Fixture):
     :param command: what to run.
     :param endpoint: where it sends them.
     :param spans: how many each worker ends.
+    :param environment: more variables.
     :param options: of ``[tracing]``.
     """
 
-    def __init__(self, command, endpoint, spans=SPANS, **options):
+    def __init__(
+        self, command, endpoint, spans=SPANS, environment=(), **options
+    ):
         self._command = command
         self._options = {
             'enabled': True,
@@ -80,12 +84,14 @@ class Forking(fixtures.Fixture):
             **options,
         }
         self._spans = spans
+        self._environment = dict(environment)
 
     def _setUp(self):
         self.directory = self.useFixture(fixtures.TempDir()).path
         self._log = self.useFixture(fixtures.TempDir()).join('log')
         environment = {
             **os.environ,
+            **self._environment,
             'FORKS_DIRECTORY': self.directory,
             'FORKS_SPANS': str(self._spans),
             'PYTHONWARNINGS': 'ignore',
@@ -120,7 +126,7 @@ class Forking(fixtures.Fixture):
         """Return how many spans each process has ended, by pid."""
         found = {}
         for path in glob.glob(os.path.join(self.directory, '*')):
-            if not path.endswith('.new'):
+            if os.path.basename(path).isdigit():
                 with open(path) as file:
                     found[int(os.path.basename(path))] = int(file.read())
         return found
@@ -169,8 +175,8 @@ class Served(Forking):
         super().__init__(command, *args, **kwargs)
         self._path = path
 
-    def _ask(self, _number=0):
-        while len(self.workers()) < forks.CHILDREN:
+    def _ask(self, count):
+        while len(self.workers()) < count:
             if self.process.poll() is not None:
                 raise AssertionError(f'it ended: {self.said()}')
             try:
@@ -183,7 +189,7 @@ class Served(Forking):
 
     def wait_for_workers(self, count=forks.CHILDREN):
         with futures.ThreadPoolExecutor(16) as pool:
-            list(pool.map(self._ask, range(16)))
+            list(pool.map(self._ask, [count] * 16))
 
 
 class TestCase(base.TestCase):
@@ -264,12 +270,18 @@ class TestCase(base.TestCase):
             return self.sink.grpc_url
         return self.sink.http_url
 
-    def check(self, forking):
-        """Every span that was ended is at the sink, once, as its own."""
+    def check(self, forking, executed_anew=0):
+        """Every span that was ended is at the sink, once, as its own.
+
+        :param executed_anew: how many processes have begun anew under
+            their old pid.
+        """
         ended = forking.ended()
         totals = self.sink.totals()
-        found = {pid: count for pid, _instance, count in totals['processes']}
-        self.assertEqual(ended, found, forking.said())
+        found = collections.Counter()
+        for pid, _instance, count in totals['processes']:
+            found[pid] += count
+        self.assertEqual(ended, dict(found), forking.said())
         self.assertEqual(
             {f'of {pid}': count for pid, count in ended.items()},
             totals['names'],
@@ -277,6 +289,6 @@ class TestCase(base.TestCase):
         self.assertEqual(0, totals['doubled'])
         self.assertEqual(0, totals['undecodable'])
         instances = {instance for _pid, instance, _n in totals['processes']}
-        self.assertEqual(len(ended), len(instances))
-        self.assertEqual(len(ended), len(totals['processes']))
+        self.assertEqual(len(totals['processes']), len(instances))
+        self.assertEqual(len(ended) + executed_anew, len(totals['processes']))
         self.assertNotIn('Traceback', forking.said())
