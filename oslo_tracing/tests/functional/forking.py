@@ -47,7 +47,6 @@ UWSGI = (
     '--need-app',
     '--hook-master-start',
     'unix_signal:15 gracefully_kill_them_all',
-    '--enable-threads',
 )
 
 
@@ -246,7 +245,7 @@ class TestCase(base.TestCase):
             if 'lazy' in kind:
                 command.append('--lazy-apps')
             if 'threads' in kind:
-                command += ['--threads', '4']
+                command += ['--enable-threads', '--threads', '4']
         else:
             servers.must_be_there(
                 self, importlib.util.find_spec('gunicorn'), 'gunicorn'
@@ -270,13 +269,16 @@ class TestCase(base.TestCase):
             return self.sink.grpc_url
         return self.sink.http_url
 
-    def check(self, forking, executed_anew=0):
+    def check(self, forking, executed_anew=0, lost=()):
         """Every span that was ended is at the sink, once, as its own.
 
         :param executed_anew: how many processes have begun anew under
             their old pid.
+        :param lost: spans that cannot be sent, by pid.
         """
         ended = forking.ended()
+        for pid, count in dict(lost).items():
+            ended[pid] -= count
         totals = self.sink.totals()
         found = collections.Counter()
         for pid, _instance, count in totals['processes']:
