@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import logging
@@ -182,6 +181,7 @@ def _build(
     processor: Any,
     only: tuple[str, ...] | None,
 ) -> None:
+    from oslo_tracing import _at_exit
     from oslo_tracing import exporters
     from oslo_tracing import integrations
     from oslo_tracing import leases
@@ -241,9 +241,8 @@ def _build(
     )
     integrations.install(toolbox, undo, only)
     tracing.recorder = recording.Recorder(tracing.tracer('service'), settings)
-    atexit.register(shutdown)
-    undo.callback(atexit.unregister, shutdown)
     if tracing.processor is not None:
+        _at_exit.install(tracing.processor.shutdown, shutdown, undo)
         chosen = settings.sampler
         if 'ratio' in chosen:
             chosen += f' {settings.sample_ratio}'

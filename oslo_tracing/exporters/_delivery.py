@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import export
 
+from oslo_tracing import _at_fork
 from oslo_tracing import counters
 from oslo_tracing.exporters import _clean
 from oslo_tracing.exporters import _owed
@@ -270,7 +272,10 @@ class Delivery:
         if name in self._unbuilt and now < self._unbuilt[name][0]:
             return None
         try:
-            exporter = self._builders[name](resource)
+            with _at_fork.HELD_OFF:
+                # Else imported by the first name that is looked up.
+                codecs.lookup('idna')
+                exporter = self._builders[name](resource)
         except Exception as error:
             self._unbuilt[name] = (now + _REBUILD_AFTER, _words(error))
             return None

@@ -13,12 +13,16 @@
 
 from __future__ import annotations
 
+import importlib.abc
+import importlib.machinery
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 import types
+import uuid
 
 import fixtures
 from opentelemetry import context
@@ -646,6 +650,42 @@ class ForkTest(_Case):
 
         self._in_child(work)
         go_on.set()
+
+    def test_a_child_of_a_process_that_is_importing_an_exporter(self):
+        # A module that is being imported when a process forks stays locked
+        # in the child.
+        begun = threading.Event()
+        name = f'slow_{uuid.uuid4().hex}'
+        self.addCleanup(sys.modules.pop, name, None)
+
+        class Slow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+            def find_spec(self, wanted, *args):
+                if wanted == name:
+                    return importlib.machinery.ModuleSpec(name, self)
+
+            def exec_module(self, module):
+                begun.set()
+                # For the fork to come first, if it can.
+                threading.Event().wait(0.5)
+
+        finder = Slow()
+        sys.meta_path.insert(0, finder)
+        self.addCleanup(sys.meta_path.remove, finder)
+
+        def build(resource):
+            importlib.import_module(name)
+            return self.one
+
+        pipeline = self._pipeline({'one': build}, max_export_batch_size=1)
+        self.tracing.end()
+        self.assertTrue(begun.wait(5))
+
+        def work():
+            importlib.import_module(name)
+            self.tracing.end(name='of the child')
+            return pipeline.force_flush(5000)
+
+        self._in_child(work)
 
     def test_a_child_that_traces_nothing_shuts_down_at_once(self):
         pipeline = self._pipeline()
