@@ -19,6 +19,7 @@ thread", and a green thread that waits for a collector stops every request.
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 import types
@@ -35,6 +36,25 @@ def threading_module() -> types.ModuleType:
         return threading
     original: types.ModuleType = patcher.original('threading')
     return original
+
+
+def socket_module() -> types.ModuleType:
+    """Return a ``socket`` that asks no hub: sockets, names and time-outs.
+
+    eventlet keeps it from the moment it is imported, so nothing is loaded
+    anew here, where other threads could see it half loaded.
+    """
+    patcher = sys.modules.get('eventlet.patcher')
+    if patcher is None:
+        return socket
+    original: types.ModuleType = patcher.original('socket')
+    return original
+
+
+def is_green() -> bool:
+    """Say whether eventlet has patched the threads of this process."""
+    patcher = sys.modules.get('eventlet.patcher')
+    return patcher is not None and bool(patcher.is_monkey_patched('thread'))
 
 
 class Wake:

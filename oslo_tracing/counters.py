@@ -36,6 +36,10 @@ SHUT_DOWN: Final = 'shut down'
 FILE_LIMIT: Final = 'file limit'
 #: The trace file could not be written.
 DISK: Final = 'disk'
+#: The receiver does not want it, and said so.
+REFUSED: Final = 'refused'
+#: One span that no request may hold.
+TOO_LARGE: Final = 'too large'
 #: A cause that has no name here.
 OTHER: Final = 'other'
 
@@ -47,6 +51,8 @@ CAUSES: Final = frozenset(
         SHUT_DOWN,
         FILE_LIMIT,
         DISK,
+        REFUSED,
+        TOO_LARGE,
         OTHER,
     )
 )

@@ -16,8 +16,9 @@
 ``validate`` is asked when the service starts and imports no exporter;
 ``build`` gives the one span processor of our provider. The exporters
 themselves are imported by the thread that uses them, when the first span has
-ended: neither requests nor grpc nor ssl may be loaded before a service has
-patched what it patches.
+ended: neither grpc nor ssl may be loaded before a service has patched what it
+patches. Where eventlet has patched already they are imported by ``build``: a
+module that is imported asks for a logger, and the lock for that is green.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk import resources
 
+from oslo_tracing import _real
 from oslo_tracing import counters
 from oslo_tracing.exporters import _pipeline
 from oslo_tracing.exporters import _validate
@@ -56,7 +58,7 @@ def build(
 ) -> Pipeline:
     """Return the processor that exports as the settings say.
 
-    Starts no thread and imports no exporter.
+    Starts no thread, and imports no exporter unless eventlet has patched.
 
     :param settings: validated settings; ``excluded_attributes`` may change
         later, by assignment.
@@ -69,6 +71,9 @@ def build(
     chosen = [name for name in settings.exporters if name != _validate.NONE]
     ordered: list[str] = [name for name in _OWN if name in chosen]
     ordered += [name for name in chosen if name not in _OWN]
+    if _real.is_green():
+        for name in ordered:
+            _load(name, settings)
     return Pipeline(
         settings,
         {
@@ -78,6 +83,18 @@ def build(
         resource,
         counters.Counters() if stats is None else stats,
     )
+
+
+def _load(name: str, settings: settings_module.Settings) -> None:
+    if name not in _OWN:
+        return
+    try:
+        module = importlib.import_module(f'{__name__}.{name}')
+        if hasattr(module, 'load'):
+            module.load(settings)
+    except ImportError:
+        # Found again, and told, by the thread that builds it.
+        return
 
 
 def _build_one(

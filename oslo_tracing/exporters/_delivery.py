@@ -30,6 +30,7 @@ from opentelemetry.sdk.trace import export
 
 from oslo_tracing import counters
 from oslo_tracing.exporters import _clean
+from oslo_tracing.exporters import _owed
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -73,6 +74,8 @@ class Delivery:
         self._cleaner = _clean.Cleaner(settings, resource)
         self._unbuilt: dict[str, tuple[float, str]] = {}
         self._said = ''
+        self._cleaning = 0
+        self._owed = {name: _owed.Owed() for name in builders}
         #: Built exporters by name. Kept also by a forked child, which never
         #: uses them: a gRPC channel that is destroyed there can hang.
         self.exporters: dict[str, Exporter] = {}
@@ -80,6 +83,8 @@ class Delivery:
         self.lost = 0
         #: Why a span was lost last; who logs it sets it back to None.
         self.trouble: str | None = None
+        #: When no more is begun, by ``time.monotonic()``.
+        self.deadline = float('inf')
         #: Somebody stopped waiting for the thread, and counted for it.
         self.abandoned = False
 
@@ -91,13 +96,65 @@ class Delivery:
         """
         self._said = self._said or words
 
+    def owed(self) -> int:
+        """Return how many spans are not settled; each exporter counts."""
+        return self._cleaning + sum(o.count for o in self._owed.values())
+
+    def waits_until(self) -> float:
+        """Return when an exporter wants to be tried again.
+
+        :returns: by ``time.monotonic()``, infinity where none does.
+        """
+        return min(
+            (o.not_before for o in self._owed.values() if o.not_before),
+            default=float('inf'),
+        )
+
+    def all_wait(self) -> bool:
+        """Say whether no exporter would take a batch now."""
+        return all(owed.not_before for owed in self._owed.values())
+
+    def try_again(self, now: float) -> None:
+        """Try what is owed and due.
+
+        :param now: by ``time.monotonic()``; infinity for whatever is owed.
+        """
+        for name, owed in self._owed.items():
+            if owed.not_before and owed.not_before <= now:
+                self._settle(name, owed)
+
+    def give_up(self) -> None:
+        """Lose whatever is still owed: the process ends."""
+        if self.abandoned:
+            # Counted already, by whom it may concern.
+            return
+        for name, owed in self._owed.items():
+            self.lose(
+                counters.SHUT_DOWN,
+                owed.give_up(),
+                f'{name}: {owed.why}' if owed.why else '',
+            )
+
     def export(self, batch: _Spans) -> None:
-        """Hand a batch to every exporter; one that fails stops no other."""
-        try:
-            self._export(batch)
-        except Exception as error:
-            # Nothing may end the thread.
-            self.lose(counters.OTHER, len(batch), _words(error))
+        """Hand a batch to every exporter; one that fails stops no other.
+
+        One that has to wait is passed over, and owes the batch.
+        """
+        self._cleaning = len(batch)
+        clean = self._cleaned(batch)
+        self._cleaning = 0
+        if not clean:
+            return
+        ready = [n for n, owed in self._owed.items() if not owed.not_before]
+        for name, owed in self._owed.items():
+            if name in ready or self._has_room(owed, len(clean)):
+                owed.add(clean)
+            else:
+                self.lose(
+                    counters.QUEUE_FULL, len(clean), f'{name}: {owed.why}'
+                )
+        for name in ready:
+            self._settle(name, self._owed[name])
 
     def shutdown(self) -> None:
         """Shut down whatever was built."""
@@ -134,22 +191,71 @@ class Delivery:
         if why or self.trouble is None:
             self.trouble = why or cause
 
-    def _export(self, batch: _Spans) -> None:
+    def _cleaned(self, batch: _Spans) -> list[sdk_trace.ReadableSpan]:
         clean = []
         for span in batch:
             try:
                 clean.append(self._cleaner.clean(span))
             except Exception as error:
                 self.lose(counters.ENCODING, 1, _words(error))
-        if not clean:
-            return
-        for name in self._builders:
-            exporter = self._exporter(name, clean[0].resource)
+        return clean
+
+    def _has_room(self, owed: _owed.Owed, count: int) -> bool:
+        return owed.count + count <= self._settings.max_queue_size
+
+    def _settle(self, name: str, owed: _owed.Owed) -> None:
+        """Deliver what an exporter owes, until it has to wait."""
+        try:
+            self._settle_all(name, owed)
+        except Exception as error:
+            # Nothing may end the thread.
+            self.lose(counters.OTHER, owed.give_up(), _words(error))
+
+    def _settle_all(self, name: str, owed: _owed.Owed) -> None:
+        while time.monotonic() < self.deadline:
+            spans = owed.first()
+            if spans is None:
+                return
+            exporter = self._exporter(name, spans[0].resource)
             if exporter is None:
                 why = self._unbuilt[name][1]
-                self._failed(name, len(clean), f'cannot be set up: {why}')
+                self._failed(name, len(spans), f'cannot be set up: {why}')
+            elif hasattr(exporter, 'deliver'):
+                if not self._deliver(name, exporter, owed, spans):
+                    return
             else:
-                self._hand_over(name, exporter, clean)
+                self._hand_over(name, exporter, spans)
+            owed.settle()
+
+    def _deliver(
+        self, name: str, exporter: Any, owed: _owed.Owed, spans: _Spans
+    ) -> bool:
+        """Have an exporter of ours deliver what may take several tries.
+
+        :returns: whether it owes none of the spans any more.
+        """
+        left = self.deadline - time.monotonic()
+        waited = bool(owed.why)
+        try:
+            outcome = exporter.deliver(spans, left)
+        except Exception as error:
+            self._failed(name, len(spans), _words(error))
+            return True
+        self._delivered(name, outcome.delivered)
+        for cause, count in outcome.lost.items():
+            self.lose(cause, count, f'{name}: {outcome.why}')
+        if not outcome.left:
+            if waited and self.trouble == f'{name}: {owed.why}':
+                # It is over before anybody was told.
+                self.trouble = None
+            if outcome.said:
+                self.trouble = f'{name}: {outcome.said}'
+            return True
+        owed.put_off(
+            outcome.left, outcome.why, outcome.after, time.monotonic()
+        )
+        self.trouble = f'{name}: {outcome.why}'
+        return False
 
     def _exporter(
         self, name: str, resource: resources.Resource

@@ -75,6 +75,7 @@ class Pipeline(sdk_trace.SpanProcessor):
         self._workers: dict[int, _worker.Worker] = {}
         self._closed = False
         self._next_line = 0.0
+        self._told: dict[str, int] = {}
 
     def on_end(self, span: sdk_trace.ReadableSpan) -> None:
         """Queue a sampled span; never waits, never raises."""
@@ -135,6 +136,7 @@ class Pipeline(sdk_trace.SpanProcessor):
                 if other != pid:
                     inherited.disown()
             self._next_line = 0.0
+            self._told = {}
         return worker
 
     def _tell(self, worker: _worker.Worker) -> None:
@@ -150,10 +152,21 @@ class Pipeline(sdk_trace.SpanProcessor):
         why = worker.delivery.trouble or ''
         worker.delivery.trouble = None
         dropped = self.stats.snapshot()['dropped']
+        said = self._may_be_told(why.rstrip('.'))
+        if dropped == self._told:
+            LOG.warning(
+                'Spans wait for their receiver, the service is not '
+                'affected: %s.'
+                if worker.delivery.owed()
+                else 'The receiver of spans says, none is lost: %s.',
+                said,
+            )
+            return
+        self._told = dropped
         LOG.warning(
             'Spans are being lost, the service is not affected: %s. '
             'Dropped so far: %s.',
-            self._may_be_told(why.rstrip('.')),
+            said,
             ', '.join(f'{n} ({cause})' for cause, n in dropped.items()),
         )
 

@@ -62,8 +62,6 @@ class Worker:
         self._flushes: collections.deque[_Flush] = collections.deque()
         self._stopping = False
         self._stopped = False
-        self._deadline = float('inf')
-        self._in_flight = 0
         self._quiet: _quiet.QuietLoggers | None = None
         self._queue: collections.deque[sdk_trace.ReadableSpan]
         self._queue = collections.deque()
@@ -78,12 +76,17 @@ class Worker:
         queue = self._queue
         if len(queue) >= self._settings.max_queue_size:
             self._stats.dropped(counters.QUEUE_FULL)
-            self.delivery.trouble = counters.QUEUE_FULL
+            if self.delivery.trouble is None:
+                self.delivery.trouble = counters.QUEUE_FULL
             return
         queue.append(span)
         if self._thread is None:
             self._start()
-        if len(queue) >= self._batch_size() and not self._wake.is_set():
+        if (
+            len(queue) >= self._batch_size()
+            and not self._wake.is_set()
+            and not self.delivery.all_wait()
+        ):
             self._wake.set()
         if self._stopped:
             # It came in while stop() was counting what is left.
@@ -94,7 +97,8 @@ class Worker:
 
         :param timeout: seconds to wait at most.
         :returns: whether all of it, and all that was under way, has reached
-            every exporter.
+            every exporter. False at once where one has to wait for its
+            receiver.
         """
         if self._thread is None:
             return not self._queue
@@ -103,7 +107,7 @@ class Worker:
         self._wake.set()
         if not flush.done.wait(max(0.0, timeout)):
             return False
-        return self.delivery.lost == flush.lost_before
+        return flush.complete and self.delivery.lost == flush.lost_before
 
     def stop(self, timeout: float) -> None:
         """Export what is queued, then end; what is not out in time is lost.
@@ -111,7 +115,7 @@ class Worker:
         :param timeout: seconds to wait at most; after that the thread, a
             daemon, is left to itself and begins nothing new.
         """
-        self._deadline = time.monotonic() + timeout
+        self.delivery.deadline = time.monotonic() + timeout
         self._stopping = True
         thread = self._thread
         if thread is not None:
@@ -119,7 +123,7 @@ class Worker:
             thread.join(max(0.0, timeout))
             if thread.is_alive():
                 self.delivery.abandoned = True
-                self.delivery.lose(counters.SHUT_DOWN, self._in_flight)
+                self.delivery.lose(counters.SHUT_DOWN, self.delivery.owed())
         self._stopped = True
         self._drop_queue()
         if self._quiet is not None and not self.delivery.abandoned:
@@ -168,25 +172,47 @@ class Worker:
         if self._quiet is not None:
             self._quiet.here()
         while not self._stopping:
-            self._wake.wait(self._settings.schedule_delay)
+            self._wake.wait(self._rest())
             self._wake.clear()
             self._drain()
         self._drain()
+        self.delivery.give_up()
         self.delivery.shutdown()
 
+    def _rest(self) -> float:
+        """Return how long to sleep, in seconds, unless woken."""
+        if len(self._queue) >= self._batch_size() and (
+            not self.delivery.all_wait()
+        ):
+            # It was filled while an exporter that waited had its turn.
+            return 0.0
+        again = self.delivery.waits_until() - time.monotonic()
+        return max(0.0, min(self._settings.schedule_delay, again))
+
     def _drain(self) -> None:
-        """Export what was queued when this began, and answer flushes."""
+        """Export what was queued when this began, and answer flushes.
+
+        While every exporter waits for its receiver the queue stays as it is.
+        """
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
         left = len(self._queue)
-        while left > 0 and time.monotonic() < self._deadline:
+        now = time.monotonic()
+        # Whoever flushes or stops wants it tried now, whatever was agreed.
+        self.delivery.try_again(
+            float('inf') if flushes or self._stopping else now
+        )
+        while (
+            left > 0
+            and not self.delivery.all_wait()
+            and time.monotonic() < self.delivery.deadline
+        ):
             batch = self._take(min(left, self._batch_size()))
             if not batch:
                 break
             left -= len(batch)
-            self._in_flight = len(batch)
             self.delivery.export(batch)
-            self._in_flight = 0
         for flush in flushes:
+            flush.complete = not left and not self.delivery.owed()
             flush.done.set()
 
     def _take(self, count: int) -> list[sdk_trace.ReadableSpan]:
@@ -210,3 +236,4 @@ class _Flush:
     def __init__(self, done: Any, lost_before: int) -> None:
         self.done = done
         self.lost_before = lost_before
+        self.complete = False

@@ -10,81 +10,80 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Spans to an OTLP receiver: a collector, Jaeger, Tempo.
 
-OpenTelemetry's own exporters do the work. They also look into the
-``OTEL_EXPORTER_OTLP_*`` environment, which our settings have weighed already:
-all they could find there is passed, so that no variable overrides the
-service's configuration file.
+The SDK's encoder makes the messages; how they are delivered is ours. What is
+not delivered and may be sent again is handed back, with a time: nobody waits
+in here, so that a receiver that is down holds up no other exporter.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
+import importlib
+import time
 from typing import Any
 from typing import Final
+from typing import Protocol
 from typing import TYPE_CHECKING
 from urllib import parse
 
+from opentelemetry.exporter.otlp.proto.common import trace_encoder
+from opentelemetry.exporter.otlp.proto.common.version import __version__
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import export
 
 from oslo_tracing import counters
+from oslo_tracing.exporters import _answer
+from oslo_tracing.exporters import _owed
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
 
+#: Bytes of a request before it is compressed, and of a single span.
+REQUEST_LIMIT: Final = 4 * 1024 * 1024
+
 _PATH: Final = '/v1/traces'
+# "User Agent" of the OTLP exporter specification: whose it is comes first.
+_USER_AGENT: Final = f'oslo.tracing OTel-OTLP-Exporter-Python/{__version__}'
+# Of otlp_timeout, for asking a receiver that was silent whether it is there.
+_PROBE: Final = 1 / 3
+# So often it may answer the question, and then not the batch.
+_STRIKES: Final = 3
+
+_Spans = Sequence[sdk_trace.ReadableSpan]
 
 
-class _Headers(tuple[tuple[str, str], ...]):
-    """Headers that count as given even where there are none."""
+class Link(Protocol):
+    """A way to a receiver."""
 
-    def __bool__(self) -> bool:
-        return True
+    def send(self, body: bytes, timeout: float) -> _answer.Answer: ...
+
+    def close(self) -> None: ...
 
 
-class _ToldWhy(export.SpanExporter):
-    """An exporter over our session, which knows why a request failed.
-
-    The exporter itself only tells that it gave up.
-    """
-
-    def __init__(self, exporter: Any, session: Any) -> None:
-        self._exporter = exporter
-        self._session = session
-
-    def export(
-        self, spans: Sequence[sdk_trace.ReadableSpan]
-    ) -> export.SpanExportResult:
-        self._session.error = None
-        result: export.SpanExportResult = self._exporter.export(spans)
-        error = self._session.error
-        if error is not None and result is export.SpanExportResult.FAILURE:
-            raise counters.SpansLost(
-                counters.EXPORT_FAILED,
-                len(spans),
-                f'{type(error).__name__}: {error}',
-            )
-        return result
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()
+def load(settings: settings_module.Settings) -> None:
+    """Import what the chosen protocol needs, and no other."""
+    _transport(settings)
 
 
 def build(
     settings: settings_module.Settings, resource: Any
-) -> export.SpanExporter:
-    """Return an exporter for the chosen protocol; imports only that one.
+) -> OtlpSpanExporter:
+    """Return an exporter for the chosen protocol.
 
     :param settings: the ``otlp_*`` values, already validated.
     :param resource: not needed, each span has its own.
     :raises Exception: when a file is gone or a library missing.
     """
+    transport = _transport(settings)
+    timeout = settings.otlp_timeout
     if settings.otlp_protocol == 'grpc':
-        return _grpc(settings)
-    return _http(settings)
+        return OtlpSpanExporter(transport.Link(settings, _USER_AGENT), timeout)
+    return HttpSpanExporter(
+        transport.Link(url(settings), settings, _USER_AGENT), timeout
+    )
 
 
 def url(settings: settings_module.Settings) -> str:
@@ -103,69 +102,134 @@ def url(settings: settings_module.Settings) -> str:
     return endpoint.rstrip('/') + _PATH
 
 
-def _http(settings: settings_module.Settings) -> export.SpanExporter:
-    from opentelemetry.exporter.otlp.proto import http
-    from opentelemetry.exporter.otlp.proto.http import trace_exporter
+class OtlpSpanExporter(export.SpanExporter):
+    """Sends batches over a link; one thread uses it.
 
-    from oslo_tracing.exporters import _session
+    :param link: how to reach the receiver.
+    :param timeout: seconds that one request may take.
+    """
 
-    certificate: tuple[str, str] | str | None = settings.otlp_cert_file
-    if settings.otlp_cert_file and settings.otlp_key_file:
-        certificate = (settings.otlp_cert_file, settings.otlp_key_file)
-    session = _session.Session(
-        settings.otlp_headers, settings.otlp_ca_file, certificate
-    )
-    exporter = trace_exporter.OTLPSpanExporter(
-        endpoint=url(settings),
-        certificate_file=settings.otlp_ca_file,
-        client_key_file=settings.otlp_key_file,
-        client_certificate_file=settings.otlp_cert_file,
-        headers=dict(settings.otlp_headers),
-        timeout=settings.otlp_timeout,
-        compression=(
-            http.Compression.Gzip
-            if settings.otlp_compression == 'gzip'
-            else http.Compression.NoCompression
-        ),
-        session=session,
-    )
-    return _ToldWhy(exporter, session)
+    def __init__(self, link: Link, timeout: float) -> None:
+        self._link = link
+        self._timeout = timeout
+        self._in_doubt = False
+        self._strikes = 0
 
+    def deliver(self, spans: _Spans, timeout: float) -> _owed.Outcome:
+        """Send a batch, once.
 
-def _grpc(settings: settings_module.Settings) -> export.SpanExporter:
-    import grpc
-    from opentelemetry.exporter.otlp.proto.grpc import trace_exporter
+        :param spans: ended and cleaned spans.
+        :param timeout: seconds that are left for all of it; no request
+            takes longer than ``otlp_timeout`` either.
+        :returns: what became of each span.
+        """
+        outcome = _owed.Outcome()
+        until = time.monotonic() + timeout
+        probed = self._in_doubt
+        if probed:
+            # One that was silent may be so again, for as long as we let it,
+            # and may have taken what it did not answer: an empty request
+            # tells whether it is back, and costs it nothing.
+            answer = self._send(b'', self._timeout * _PROBE, until)
+            if answer.meaning == _answer.SILENT:
+                outcome.leave(spans, answer.why, answer.after)
+                return outcome
+            self._in_doubt = False
+        requests = _requests(spans, outcome)
+        for body, inside in requests:
+            answer = self._send(body, self._timeout, until)
+            if answer.meaning in (_answer.TAKEN, _answer.REFUSED):
+                self._strikes = 0
+                _settle(outcome, answer, len(inside))
+                continue
+            if self._struck_out(answer, probed):
+                outcome.lose(counters.EXPORT_FAILED, len(inside), answer.why)
+                inside = ()
+            rest = [span for _body, others in requests for span in others]
+            outcome.leave([*inside, *rest], answer.why, answer.after)
+        return outcome
 
-    scheme, found, _rest = settings.otlp_endpoint.partition('://')
-    insecure = scheme == 'http' if found else settings.otlp_insecure
-    credentials = None
-    if not insecure:
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=_content(settings.otlp_ca_file),
-            private_key=_content(settings.otlp_key_file),
-            certificate_chain=_content(settings.otlp_cert_file),
+    def export(self, spans: _Spans) -> export.SpanExportResult:
+        """Send a batch, once, for those who know no better."""
+        outcome = self.deliver(spans, self._timeout)
+        if outcome.left or outcome.lost:
+            return export.SpanExportResult.FAILURE
+        return export.SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Close the connection; the next batch would open another one."""
+        self._link.close()
+
+    def _send(
+        self, body: bytes, timeout: float, until: float
+    ) -> _answer.Answer:
+        return self._link.send(
+            body, max(0.0, min(timeout, until - time.monotonic()))
         )
-    exporter: export.SpanExporter = trace_exporter.OTLPSpanExporter(
-        endpoint=settings.otlp_endpoint,
-        insecure=insecure,
-        credentials=credentials,
-        headers=_Headers(
-            # Metadata keys are lower case in HTTP/2.
-            (key.lower(), value)
-            for key, value in settings.otlp_headers.items()
-        ),
-        timeout=settings.otlp_timeout,
-        compression=(
-            grpc.Compression.Gzip
-            if settings.otlp_compression == 'gzip'
-            else grpc.Compression.NoCompression
-        ),
-    )
-    return exporter
+
+    def _struck_out(self, answer: _answer.Answer, probed: bool) -> bool:
+        """Say whether this batch is what the receiver cannot stomach.
+
+        It is there, it has just answered; but whenever it gets this, it
+        does not. Sent for ever it would let nothing else through.
+        """
+        if answer.meaning != _answer.SILENT:
+            return False
+        self._in_doubt = True
+        self._strikes += probed
+        if self._strikes < _STRIKES:
+            return False
+        self._strikes = 0
+        return True
 
 
-def _content(path: str | None) -> bytes | None:
-    if not path:
-        return None
-    with open(path, 'rb') as file:
-        return file.read()
+class HttpSpanExporter(OtlpSpanExporter):
+    """One whose connection a forked child can close for itself."""
+
+    def forget(self) -> None:
+        """Close a forked child's copy of the connection."""
+        self._link.close()
+
+
+def _transport(settings: settings_module.Settings) -> Any:
+    name = '_otlp_grpc' if settings.otlp_protocol == 'grpc' else '_otlp_http'
+    return importlib.import_module(f'oslo_tracing.exporters.{name}')
+
+
+def _settle(
+    outcome: _owed.Outcome, answer: _answer.Answer, count: int
+) -> None:
+    """Count the spans of a request that had an answer."""
+    refused = count
+    if answer.meaning == _answer.TAKEN:
+        refused = min(answer.rejected, count)
+        if not refused:
+            outcome.said = answer.why
+    outcome.delivered += count - refused
+    outcome.lose(counters.REFUSED, refused, answer.why)
+
+
+def _requests(
+    spans: _Spans, outcome: _owed.Outcome
+) -> Iterator[tuple[bytes, _Spans]]:
+    """Encode spans, in as many requests as their size demands.
+
+    A span that cannot be encoded, or is too large by itself, is lost alone.
+    """
+    body = None
+    try:
+        message = trace_encoder.encode_spans(spans)
+        cause, why = counters.TOO_LARGE, 'a span is larger than a request'
+        if message.ByteSize() <= REQUEST_LIMIT:
+            body = message.SerializeToString()
+    except Exception as error:
+        cause, why = counters.ENCODING, f'{type(error).__name__}: {error}'
+    if body is not None:
+        yield body, spans
+        return
+    if len(spans) == 1:
+        outcome.lose(cause, 1, why)
+        return
+    middle = len(spans) // 2
+    yield from _requests(spans[:middle], outcome)
+    yield from _requests(spans[middle:], outcome)
