@@ -79,7 +79,8 @@ _OPTS = [
             ('http/protobuf', 'Protocol Buffers over HTTP, port 4318'),
             ('grpc', 'gRPC, port 4317'),
         ],
-        help='How to speak to the OTLP receiver.',
+        help='How to speak to the OTLP receiver. A service on eventlet '
+        'speaks HTTP whatever is chosen here.',
     ),
     cfg.Opt(
         'otlp_headers',
@@ -94,8 +95,9 @@ _OPTS = [
         default=10.0,
         min=0.1,
         max=600.0,
-        help='How long one export may take, in seconds. Requests of the '
-        'service never wait for it.',
+        help='How long one export request may take, in seconds. Requests of '
+        'the service never wait for it. A request that had no answer is sent '
+        'again, for as long as the queue has room.',
     ),
     cfg.StrOpt(
         'otlp_compression',
@@ -106,8 +108,9 @@ _OPTS = [
     cfg.StrOpt(
         'otlp_ca_file',
         help='PEM file with the certificates of the authorities that the '
-        'OTLP receiver is verified with. Default: those that requests or '
-        'gRPC trusts by itself.',
+        'OTLP receiver is verified with. Default: for HTTP what '
+        'REQUESTS_CA_BUNDLE names, else those of certifi; for gRPC those '
+        'that come with it.',
     ),
     cfg.StrOpt(
         'otlp_cert_file',

@@ -27,6 +27,7 @@ from collections.abc import Callable
 import functools
 import importlib
 from importlib import metadata
+import logging
 from typing import Any
 from typing import Final
 from typing import TYPE_CHECKING
@@ -35,11 +36,14 @@ from opentelemetry.sdk import resources
 
 from oslo_tracing import _real
 from oslo_tracing import counters
+from oslo_tracing.exporters import _green
 from oslo_tracing.exporters import _pipeline
 from oslo_tracing.exporters import _validate
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
+
+LOG = logging.getLogger(__name__)
 
 __all__ = ['Pipeline', 'build', 'validate']
 
@@ -72,6 +76,12 @@ def build(
     ordered: list[str] = [name for name in _OWN if name in chosen]
     ordered += [name for name in chosen if name not in _OWN]
     if _real.is_green():
+        if 'otlp' in ordered and settings.otlp_protocol == 'grpc':
+            LOG.warning(
+                '[tracing] otlp_protocol = grpc is not used, since it can '
+                'hang a service on eventlet: spans are sent over HTTP to %s.',
+                _green.without_grpc(settings).otlp_endpoint,
+            )
         for name in ordered:
             _load(name, settings)
     return Pipeline(

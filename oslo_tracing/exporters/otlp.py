@@ -34,8 +34,10 @@ from opentelemetry.exporter.otlp.proto.common.version import __version__
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import export
 
+from oslo_tracing import _real
 from oslo_tracing import counters
 from oslo_tracing.exporters import _answer
+from oslo_tracing.exporters import _green
 from oslo_tracing.exporters import _owed
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class Link(Protocol):
 
 def load(settings: settings_module.Settings) -> None:
     """Import what the chosen protocol needs, and no other."""
-    _transport(settings)
+    _transport(_usable(settings))
 
 
 def build(
@@ -77,6 +79,7 @@ def build(
     :param resource: not needed, each span has its own.
     :raises Exception: when a file is gone or a library missing.
     """
+    settings = _usable(settings)
     transport = _transport(settings)
     timeout = settings.otlp_timeout
     if settings.otlp_protocol == 'grpc':
@@ -189,6 +192,10 @@ class HttpSpanExporter(OtlpSpanExporter):
     def forget(self) -> None:
         """Close a forked child's copy of the connection."""
         self._link.close()
+
+
+def _usable(settings: settings_module.Settings) -> settings_module.Settings:
+    return _green.without_grpc(settings) if _real.is_green() else settings
 
 
 def _transport(settings: settings_module.Settings) -> Any:

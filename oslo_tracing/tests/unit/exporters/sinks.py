@@ -17,6 +17,7 @@ from __future__ import annotations
 from concurrent import futures
 import gzip
 from http import server
+import socketserver
 import ssl
 import threading
 from typing import Any
@@ -47,11 +48,13 @@ class HttpSink(fixtures.Fixture):
         certificates: support.Certificates | None = None,
         mutual: bool = False,
         status: int = 200,
+        address: str = '127.0.0.1',
     ) -> None:
         self.requests: list[tuple[str, dict[str, str], Any]] = []
         self._certificates = certificates
         self._mutual = mutual
         self.status = status
+        self._address = address
 
     def _setUp(self) -> None:
         sink = self
@@ -81,7 +84,7 @@ class HttpSink(fixtures.Fixture):
             def handle_error(self, *args: Any) -> None:
                 pass
 
-        running = Server(('127.0.0.1', 0), Handler)
+        running = Server((self._address, 0), Handler)
         running.daemon_threads = True
         self.scheme = 'http'
         if self._certificates is not None:
@@ -96,7 +99,9 @@ class HttpSink(fixtures.Fixture):
                 server_side=True,
                 do_handshake_on_connect=False,
             )
-        self.endpoint = f'{self.scheme}://127.0.0.1:{running.server_port}'
+        self.endpoint = (
+            f'{self.scheme}://{self._address}:{running.server_port}'
+        )
         thread = threading.Thread(
             target=running.serve_forever, args=(0.01,), daemon=True
         )
@@ -117,6 +122,9 @@ class GrpcSink(fixtures.Fixture):
         self.requests: list[tuple[dict[str, str], Any]] = []
         self._certificates = certificates
         self._mutual = mutual
+        #: Called with the context of a call, to end it in another way.
+        self.behave: Any = lambda context: None
+        self.response = trace_service_pb2.ExportTraceServiceResponse()
 
     def _setUp(self) -> None:
         sink = self
@@ -128,7 +136,8 @@ class GrpcSink(fixtures.Fixture):
                     for pair in context.invocation_metadata()
                 }
                 sink.requests.append((metadata, request))
-                return trace_service_pb2.ExportTraceServiceResponse()
+                sink.behave(context)
+                return sink.response
 
         running = grpc.server(futures.ThreadPoolExecutor(1))
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(
@@ -156,3 +165,84 @@ class GrpcSink(fixtures.Fixture):
         self.address = f'127.0.0.1:{port}'
         running.start()
         self.addCleanup(lambda: running.stop(None).wait())
+
+
+class ScriptedSink(fixtures.Fixture):
+    """Says what it is told to, be it HTTP or not.
+
+    :param answers: what to say to the first request, the second, and so on;
+        the last one is said again and again. None: hang up without a word.
+    :ivar requests: what came, without empty ones.
+    :ivar asked: how many empty ones came.
+    """
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self.answers = list(answers)
+        self.requests: list[Any] = []
+        self.asked = 0
+        self.connections = 0
+
+    def _setUp(self) -> None:
+        sink = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                sink.connections += 1
+                while self._one():
+                    pass
+
+            def _one(self) -> bool:
+                length = 0
+                while (line := self.rfile.readline()).strip():
+                    if line.lower().startswith(b'content-length:'):
+                        length = int(line.split(b':')[1])
+                if not length:
+                    return False
+                body = gzip.decompress(self.rfile.read(length))
+                request = trace_service_pb2.ExportTraceServiceRequest()
+                request.ParseFromString(body)
+                if body:
+                    sink.requests.append(request)
+                else:
+                    sink.asked += 1
+                answers = sink.answers
+                said = answers.pop(0) if len(answers) > 1 else answers[0]
+                if said is None:
+                    return False
+                self.wfile.write(said)
+                return b'connection: close' not in said
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+
+            def handle_error(self, *args: Any) -> None:
+                pass
+
+        running = Server(('127.0.0.1', 0), Handler)
+        self.endpoint = f'http://127.0.0.1:{running.server_address[1]}'
+        thread = threading.Thread(
+            target=running.serve_forever, args=(0.01,), daemon=True
+        )
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(running.server_close)
+        self.addCleanup(running.shutdown)
+
+
+def http(status: int, body: bytes = b'', *headers: str) -> bytes:
+    """Return an HTTP response."""
+    lines = [
+        f'HTTP/1.1 {status} Said',
+        f'content-length: {len(body)}',
+        *headers,
+        '\r\n',
+    ]
+    return '\r\n'.join(lines).encode() + body
+
+
+def partial(rejected: int, message: str) -> bytes:
+    """Return the body of a success that is none, or not quite."""
+    response = trace_service_pb2.ExportTraceServiceResponse()
+    response.partial_success.rejected_spans = rejected
+    response.partial_success.error_message = message
+    return response.SerializeToString()

@@ -171,6 +171,65 @@ class HttpTest(_Case):
         ((_path, headers, _request),) = sink.requests
         self.assertNotIn('authorization', headers)
 
+    def test_proxies_of_the_environment_are_not_used(self):
+        sink = self.useFixture(sinks.HttpSink())
+        proxy = self.useFixture(sinks.HttpSink())
+        for name in ('http_proxy', 'all_proxy', 'HTTP_PROXY', 'grpc_proxy'):
+            self.useFixture(fixtures.EnvironmentVariable(name, proxy.endpoint))
+        for name in ('no_proxy', 'NO_PROXY', 'no_grpc_proxy'):
+            self.useFixture(fixtures.EnvironmentVariable(name))
+
+        self._arrived(otlp_endpoint=sink.endpoint)
+        grpc_sink = self.useFixture(sinks.GrpcSink())
+        self._arrived(
+            otlp_protocol='grpc', otlp_endpoint=f'http://{grpc_sink.address}'
+        )
+
+        self.assertEqual([], proxy.requests)
+
+    def test_who_we_are_unless_told_otherwise(self):
+        sink = self.useFixture(sinks.HttpSink())
+        self._arrived(otlp_endpoint=sink.endpoint)
+        self._arrived(
+            otlp_endpoint=sink.endpoint,
+            otlp_headers={
+                'User-Agent': 'me',
+                'Host': 'collector',
+                'Content-Length': '1',
+                'Transfer-Encoding': 'chunked',
+            },
+        )
+
+        (_path, first, _request), (_path, second, _request) = sink.requests
+        self.assertRegex(
+            first['user-agent'],
+            r'\Aoslo\.tracing OTel-OTLP-Exporter-Python/[0-9.]+',
+        )
+        self.assertEqual(sink.endpoint, f'http://{first["host"]}')
+        self.assertEqual('me', second['user-agent'])
+        self.assertEqual('collector', second['host'])
+        self.assertNotIn('transfer-encoding', second)
+
+    def test_a_forked_child_lets_go_of_the_connection(self):
+        sink = self.useFixture(sinks.ScriptedSink(sinks.http(200)))
+        settings = support.settings(otlp_endpoint=sink.endpoint)
+        exporter = otlp.build(settings, support.resource())
+        self.addCleanup(exporter.shutdown)
+        tracing = self.useFixture(support.Tracer())
+        tracing.end()
+        exporter.export(tracing.spans)
+        stream = exporter._link._stream
+
+        def work():
+            exporter.forget()
+            return stream._socket.fileno() == -1
+
+        self.assertEqual(0, support.status_of_child(work))
+
+        result = exporter.export(tracing.spans)
+        self.assertIs(export.SpanExportResult.SUCCESS, result)
+        self.assertEqual(1, sink.connections)
+
     def test_a_redirect_is_a_failure_and_not_followed(self):
         sink = self.useFixture(sinks.HttpSink(status=302))
 
@@ -221,6 +280,36 @@ class HttpsTest(_Case):
                 otlp_endpoint=sink.endpoint, otlp_ca_file=ca_file
             )
             self.assertIn('CERTIFICATE_VERIFY_FAILED', line)
+        self.assertEqual([], sink.requests)
+
+    def test_large_requests_on_one_connection(self):
+        sink = self.useFixture(sinks.HttpSink(self.files))
+        exporter = otlp.build(
+            support.settings(
+                otlp_endpoint=sink.endpoint,
+                otlp_ca_file=self.files.ca,
+                otlp_compression='none',
+            ),
+            support.resource(),
+        )
+        self.addCleanup(exporter.shutdown)
+        tracing = self.useFixture(support.Tracer())
+        tracing.end(3, attributes={'a': 'x' * 2**20})
+        for _ in range(3):
+            self.assertIs(
+                export.SpanExportResult.SUCCESS,
+                exporter.export(tracing.spans),
+            )
+        self.assertEqual(
+            [3] * 3, [len(sinks.names(r)) for _p, _h, r in sink.requests]
+        )
+
+    def test_a_name_that_the_certificate_lacks_is_not_spoken_to(self):
+        sink = self.useFixture(sinks.HttpSink(self.files, address='127.0.0.2'))
+        line = self._waits(
+            otlp_endpoint=sink.endpoint, otlp_ca_file=self.files.ca
+        )
+        self.assertIn('mismatch', line)
         self.assertEqual([], sink.requests)
 
     def test_mutual_tls(self):
