@@ -81,9 +81,7 @@ def shares(own: dict[model.Span, int]) -> list[Share]:
     return sorted(found.values(), key=lambda each: -each.time)
 
 
-def gaps(
-    trace: model.Trace, clock: clocks.Clock, least: int
-) -> list[Gap]:
+def gaps(trace: model.Trace, clock: clocks.Clock, least: int) -> list[Gap]:
     """Return the stretches that nothing explains, the longest first.
 
     A span without children is its own explanation.

@@ -122,9 +122,7 @@ class AnalyseTest(base.TestCase):
             'oslo.db.retry', 5, {'error.type': 'oslo_db.exc.DBDeadlock'}
         )
         root = self.make.span('POST', 0, 100, events=(retry, retry))
-        lost = self._select(
-            root, 5, **{'db.response.status_code': '1213'}
-        )
+        lost = self._select(root, 5, **{'db.response.status_code': '1213'})
 
         (retried,) = self._found(findings.RETRY)
         (deadlock,) = self._found(findings.DEADLOCK)
@@ -152,9 +150,7 @@ class AnalyseTest(base.TestCase):
         (pool,) = self._found(findings.POOL_WAIT)
         (waited,) = self._found(findings.LOCK_WAIT)
 
-        self.assertEqual(
-            (root, 500 * spans.MS), (pool.spans[0], pool.time)
-        )
+        self.assertEqual((root, 500 * spans.MS), (pool.spans[0], pool.time))
         self.assertEqual(
             (lock, 200 * spans.MS), (waited.spans[0], waited.time)
         )
@@ -204,9 +200,7 @@ class AnalyseTest(base.TestCase):
         volume = self._get(root, 10, **{'openstack.service_type': 'volume'})
         self._get(root, 20, **{'openstack.service_type': 'image'})
         image = self._get(root, 30, **{'openstack.service_type': 'image'})
-        self.make.span(
-            'GET', 31, 32, image, kind='SERVER', service='glance'
-        )
+        self.make.span('GET', 31, 32, image, kind='SERVER', service='glance')
         self._get(root, 40, **{'openstack.service_type': 'volume'})
 
         found = self._found(findings.NO_ANSWER)

@@ -74,9 +74,8 @@ class ClockTest(base.TestCase):
         found = clock.of(trace)
 
         self.assertEqual({}, found.offsets)
-        self.assertEqual(
-            [800 * spans.MS], [each.time for each in waits.queues(trace, found)]
-        )
+        (queued,) = waits.queues(trace, found)
+        self.assertEqual(800 * spans.MS, queued.time)
 
     def test_where_clocks_differ_no_queue_is_told(self):
         cast = self.make.span('cast', 100, 101, kind='PRODUCER')

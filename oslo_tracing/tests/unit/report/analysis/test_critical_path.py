@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import itertools
+
 from oslo_tracing.report.analysis import clock
 from oslo_tracing.report.analysis import critical_path
 from oslo_tracing.tests import base
@@ -106,7 +108,7 @@ class CriticalPathTest(base.TestCase):
         path = self._path()
 
         self.assertEqual(1000, sum(end - start for _, start, end in path))
-        for (_, _, end), (_, start, _) in zip(path, path[1:], strict=False):
+        for (_, _, end), (_, start, _) in itertools.pairwise(path):
             self.assertEqual(end, start)
 
     def test_deep_chains_circles_and_nothing_at_all(self):

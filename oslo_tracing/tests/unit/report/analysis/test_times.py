@@ -39,9 +39,7 @@ class TimesTest(base.TestCase):
         self.make.span('late', 90, 500, root)
         self.make.span('later', 200, 300, root)
 
-        self.assertEqual(
-            {'root': 90, 'late': 410, 'later': 100}, self._own()
-        )
+        self.assertEqual({'root': 90, 'late': 410, 'later': 100}, self._own())
 
     def test_shares_by_service_and_kind(self):
         root = self.make.span('GET', 0, 100, kind='SERVER')
@@ -73,9 +71,7 @@ class TimesTest(base.TestCase):
         (gap,) = times.gaps(trace, clock.of(trace), 20 * spans.MS)
 
         self.assertIs(root, gap.span)
-        self.assertEqual(
-            (40 * spans.MS, 90 * spans.MS), (gap.start, gap.end)
-        )
+        self.assertEqual((40 * spans.MS, 90 * spans.MS), (gap.start, gap.end))
 
     def test_a_clock_that_went_backwards(self):
         root = self.make.span('root', 100, 50)
