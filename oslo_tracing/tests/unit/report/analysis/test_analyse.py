@@ -15,13 +15,13 @@ from oslo_tracing.report.analysis import findings
 from oslo_tracing.report.analysis import repeats
 from oslo_tracing.report import model
 from oslo_tracing.tests import base
-from oslo_tracing.tests.unit.report.analysis import spans
+from oslo_tracing.tests.unit.report import maker
 
 
 class AnalyseTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.make = spans.Maker()
+        self.make = maker.Maker()
 
     def _found(self, kind):
         found = analysis.analyse(self.make.trace()).findings
@@ -57,7 +57,7 @@ class AnalyseTest(base.TestCase):
         )
 
     def test_nothing_to_say_of_nothing(self):
-        found = analysis.analyse(model.Trace(spans.TRACE, []))
+        found = analysis.analyse(model.Trace(maker.TRACE, []))
 
         self.assertEqual([], found.findings)
         self.assertEqual([], found.path)
@@ -73,7 +73,7 @@ class AnalyseTest(base.TestCase):
         (finding,) = self._found(findings.REPEATED_STATEMENT)
 
         self.assertEqual(tuple(many), finding.spans)
-        self.assertEqual(3 * spans.MS, finding.time)
+        self.assertEqual(3 * maker.MS, finding.time)
         self.assertEqual(
             'SELECT t ran 6 times with the same text under nova: GET, '
             '3.0 ms in all',
@@ -150,9 +150,9 @@ class AnalyseTest(base.TestCase):
         (pool,) = self._found(findings.POOL_WAIT)
         (waited,) = self._found(findings.LOCK_WAIT)
 
-        self.assertEqual((root, 500 * spans.MS), (pool.spans[0], pool.time))
+        self.assertEqual((root, 500 * maker.MS), (pool.spans[0], pool.time))
         self.assertEqual(
-            (lock, 200 * spans.MS), (waited.spans[0], waited.time)
+            (lock, 200 * maker.MS), (waited.spans[0], waited.time)
         )
 
     def test_made_up_durations_are_no_waits(self):

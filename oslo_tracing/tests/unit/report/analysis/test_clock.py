@@ -13,13 +13,13 @@
 from oslo_tracing.report.analysis import clock
 from oslo_tracing.report.analysis import waits
 from oslo_tracing.tests import base
-from oslo_tracing.tests.unit.report.analysis import spans
+from oslo_tracing.tests.unit.report import maker
 
 
 class ClockTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.make = spans.Maker()
+        self.make = maker.Maker()
 
     def test_one_host_is_taken_as_it_is(self):
         root = self.make.span('call', 10, 20, kind='CLIENT')
@@ -37,9 +37,9 @@ class ClockTest(base.TestCase):
         found = clock.of(self.make.trace())
 
         # 60 ms of work in 100 ms of call: 20 ms each way.
-        self.assertEqual(120 * spans.MS, found.start(answer))
-        self.assertEqual(130 * spans.MS, found.start(inner))
-        self.assertEqual(140 * spans.MS, found.end(inner))
+        self.assertEqual(120 * maker.MS, found.start(answer))
+        self.assertEqual(130 * maker.MS, found.start(inner))
+        self.assertEqual(140 * maker.MS, found.end(inner))
         self.assertFalse(found.differs(call))
 
     def test_a_way_back_undoes_it(self):
@@ -64,7 +64,7 @@ class ClockTest(base.TestCase):
 
         found = clock.of(self.make.trace())
 
-        self.assertEqual(100 * spans.MS, found.start(build))
+        self.assertEqual(100 * maker.MS, found.start(build))
 
     def test_a_long_queue_is_no_wrong_clock(self):
         cast = self.make.span('cast', 100, 101, kind='PRODUCER')
@@ -75,7 +75,7 @@ class ClockTest(base.TestCase):
 
         self.assertEqual({}, found.offsets)
         (queued,) = waits.queues(trace, found)
-        self.assertEqual(800 * spans.MS, queued.time)
+        self.assertEqual(800 * maker.MS, queued.time)
 
     def test_where_clocks_differ_no_queue_is_told(self):
         cast = self.make.span('cast', 100, 101, kind='PRODUCER')

@@ -15,21 +15,21 @@ import itertools
 from oslo_tracing.report.analysis import clock
 from oslo_tracing.report.analysis import critical_path
 from oslo_tracing.tests import base
-from oslo_tracing.tests.unit.report.analysis import spans
+from oslo_tracing.tests.unit.report import maker
 
 
 class CriticalPathTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.make = spans.Maker()
+        self.make = maker.Maker()
 
     def _path(self):
         trace = self.make.trace()
         return [
             (
                 step.span.name + (' on the way' if step.on_the_way else ''),
-                step.start / spans.MS,
-                step.end / spans.MS,
+                step.start / maker.MS,
+                step.end / maker.MS,
             )
             for step in critical_path.critical_path(trace, clock.of(trace))
         ]
@@ -101,8 +101,8 @@ class CriticalPathTest(base.TestCase):
         parents = [root]
         for number in range(200):
             parent = parents[number // 3]
-            start = parent.start / spans.MS + number % 7
-            end = max(start, parent.end / spans.MS - number % 5)
+            start = parent.start / maker.MS + number % 7
+            end = max(start, parent.end / maker.MS - number % 5)
             parents.append(self.make.span(f's{number}', start, end, parent))
 
         path = self._path()

@@ -13,18 +13,18 @@
 from oslo_tracing.report.analysis import clock
 from oslo_tracing.report.analysis import times
 from oslo_tracing.tests import base
-from oslo_tracing.tests.unit.report.analysis import spans
+from oslo_tracing.tests.unit.report import maker
 
 
 class TimesTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.make = spans.Maker()
+        self.make = maker.Maker()
 
     def _own(self):
         trace = self.make.trace()
         own = times.self_times(trace, clock.of(trace))
-        return {span.name: time / spans.MS for span, time in own.items()}
+        return {span.name: time / maker.MS for span, time in own.items()}
 
     def test_children_that_overlap_count_once(self):
         root = self.make.span('root', 0, 100)
@@ -57,7 +57,7 @@ class TimesTest(base.TestCase):
                 ('glance', 'SERVER', 1, 5.0),
             ],
             [
-                (each.service, each.kind, each.spans, each.time / spans.MS)
+                (each.service, each.kind, each.spans, each.time / maker.MS)
                 for each in shares
             ],
         )
@@ -68,10 +68,10 @@ class TimesTest(base.TestCase):
         self.make.span('leaf', 90, 100, root)
         trace = self.make.trace()
 
-        (gap,) = times.gaps(trace, clock.of(trace), 20 * spans.MS)
+        (gap,) = times.gaps(trace, clock.of(trace), 20 * maker.MS)
 
         self.assertIs(root, gap.span)
-        self.assertEqual((40 * spans.MS, 90 * spans.MS), (gap.start, gap.end))
+        self.assertEqual((40 * maker.MS, 90 * maker.MS), (gap.start, gap.end))
 
     def test_a_clock_that_went_backwards(self):
         root = self.make.span('root', 100, 50)

@@ -38,7 +38,9 @@ class Maker:
     ):
         resource = self._resources.setdefault(
             (service, host),
-            model.Resource(service, {'host.name': host}),
+            model.Resource(
+                service, {'service.name': service, 'host.name': host}
+            ),
         )
         parent_id = parent.span_id if parent else None
         made = model.Span(
