@@ -48,7 +48,7 @@ def of_trace(
     numbers = {service: index for index, service in enumerate(services)}
     heads = {*trace.orphans, *trace.circular}
     places: dict[model.Span, int] = {}
-    spans = []
+    spans: list[dict[str, Any]] = []
     for depth, span in trace.walk():
         parent = trace.parent(span) if depth else None
         places[span] = len(spans)
