@@ -15,6 +15,7 @@
 import csv
 import io
 import json
+import pathlib
 
 from oslo_tracing.tests.unit.cmd import test_commands
 from oslo_tracing.tests.unit.report import data
@@ -142,3 +143,55 @@ class SumsTest(test_commands.CommandTestCase):
             for row in list(csv.reader(io.StringIO(out)))[1:]:
                 for cell in row:
                     self.assertNotIn(cell[:1], ('=', '@', '+', '-'), row)
+
+
+class ReportTest(test_commands.CommandTestCase):
+    def setUp(self):
+        super().setUp()
+        self.write(
+            *data.boot(),
+            data.line('nova', data.span(1, name='other', trace_id='b' * 32)),
+        )
+        self.pages = pathlib.Path(self.directory, 'pages')
+
+    def _run(self, *argv):
+        return self.run_main(
+            'report', '--source', self.path, '--output', str(self.pages), *argv
+        )
+
+    def test_one_trace_is_one_file(self):
+        self.assertEqual((0, f'{self.pages}\n', ''), self._run('3a48'))
+
+        page = self.pages.read_text()
+        self.assertIn('INSERT instances', page)
+        self.assertNotIn('other', page.partition('id="data"')[2][:2000])
+
+    def test_all_with_an_index(self):
+        code, out, err = self._run('--all', '--title', 'A run')
+
+        self.assertEqual(
+            (0, f'{self.pages}/index.html\n', ''), (code, out, err)
+        )
+        self.assertEqual(
+            {
+                'index.html',
+                f'trace-{data.TRACE}.html',
+                f'trace-{"b" * 32}.html',
+            },
+            {path.name for path in self.pages.iterdir()},
+        )
+        self.assertIn(
+            '<title>A run</title>', (self.pages / 'index.html').read_text()
+        )
+
+    def test_two_traces_are_a_directory(self):
+        code, out, _ = self._run('3a48', 'bbbb')
+
+        self.assertEqual((0, f'{self.pages}/index.html\n'), (code, out))
+
+    def test_a_trace_that_is_not_there(self):
+        code, out, err = self._run('d' * 32)
+
+        self.assertEqual((2, ''), (code, out))
+        self.assertIn('no trace for', err)
+        self.assertFalse(self.pages.exists())
