@@ -22,6 +22,7 @@ from typing import Any
 from typing import Final
 
 from oslo_tracing.cmd import common
+from oslo_tracing.cmd import filters
 from oslo_tracing.report.render import text
 from oslo_tracing.report import summary
 
@@ -55,6 +56,7 @@ class List(common.Rows):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser of this command."""
         parser = super().get_parser(prog_name)
+        filters.add(parser)
         parser.add_argument(
             '--sort',
             choices=sorted(_ORDERS),
@@ -69,7 +71,7 @@ class List(common.Rows):
     ) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
         """Read the source and make the rows."""
         with contextlib.closing(common.open_source(parsed_args)) as source:
-            found = source.summaries()
+            found = source.summaries(filters.query(parsed_args))
             common.tell_problems(source, self.app.stderr)
         found.sort(key=_ORDERS[parsed_args.sort], reverse=True)
         make = _ROWS.get(parsed_args.formatter, _row)

@@ -22,6 +22,7 @@ from typing import Final
 from cliff import command
 
 from oslo_tracing.cmd import common
+from oslo_tracing.cmd import filters
 from oslo_tracing.report import model
 from oslo_tracing.report.render import html
 from oslo_tracing.report import sources
@@ -45,6 +46,7 @@ class Report(command.Command):
         """Build the parser of this command."""
         parser = super().get_parser(prog_name)
         common.add_source(parser)
+        filters.add(parser)
         parser.add_argument(
             'ids',
             metavar='ID',
@@ -55,7 +57,8 @@ class Report(command.Command):
         parser.add_argument(
             '--all',
             action='store_true',
-            help='all traces of the source, the newest first',
+            help='all traces of the source, or those that the options above '
+            'ask for, the newest first',
         )
         parser.add_argument(
             '--limit',
@@ -93,7 +96,8 @@ class Report(command.Command):
     def _all(
         self, source: sources.Source, parsed_args: argparse.Namespace
     ) -> str:
-        found = source.summaries()[: parsed_args.limit]
+        found = source.summaries(filters.query(parsed_args))
+        found = found[: parsed_args.limit]
         if not found:
             self._missing('no traces', source)
             return ''
