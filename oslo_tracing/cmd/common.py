@@ -15,10 +15,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 import os
+from typing import Any
 from typing import Final
 from typing import TextIO
 
+from cliff import lister
+
+from oslo_tracing import _printable
 from oslo_tracing.report import sources
 
 #: Exit codes. Documented in ``EPILOG`` and doc/source/cli.
@@ -34,6 +39,7 @@ EPILOG: Final = (
 
 _VARIABLE: Final = 'OSLO_TRACING_SOURCE'
 _MOST_TOLD: Final = 20
+_MAX_TEXT: Final = 128
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +65,83 @@ def open_source(parsed_args: argparse.Namespace) -> sources.Source:
             f'no source: give --source PATH or set {_VARIABLE}'
         )
     return sources.open_source(parsed_args.source)
+
+
+def count(value: str) -> int:
+    """Read the value of an option that bounds how many are shown."""
+    number = int(value) if value.isascii() and len(value) < 10 else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError('give a number from 1 up')
+    return number
+
+
+def shown(value: str) -> str:
+    """Return text out of a trace as it may be printed in a cell."""
+    return _printable.printable(value, _MAX_TEXT)
+
+
+def csv_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return cells that a spreadsheet will not run as formulas."""
+    return tuple(
+        f"'{cell}"
+        if isinstance(cell, str) and cell.startswith(('=', '+', '-', '@'))
+        else cell
+        for cell in row
+    )
+
+
+class Rows(lister.Lister):
+    """A command that prints rows, and says by its code if there were any."""
+
+    #: What is said where there are none; the source's name follows.
+    nothing = 'no traces'
+
+    def get_epilog(self) -> str:
+        """Return what help ends with."""
+        return EPILOG
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Build the parser: where to read, how many rows."""
+        parser = super().get_parser(prog_name)
+        self.add_sources(parser)
+        parser.add_argument(
+            '--limit',
+            metavar='COUNT',
+            type=count,
+            help='how many rows to print at most; default: all',
+        )
+        return parser
+
+    def add_sources(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options that say where to read."""
+        add_source(parser)
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command; the code tells whether there was something."""
+        self._found = False
+        result = super().run(parsed_args)
+        return result or (FOUND if self._found else NOT_FOUND)
+
+    def cells(
+        self,
+        parsed_args: argparse.Namespace,
+        rows: Sequence[tuple[Any, ...]],
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows that were asked for, as the format wants them."""
+        self._found = bool(rows)
+        if not rows:
+            self.app.stderr.write(
+                f'{self.nothing} in {shown(parsed_args.source)}\n'
+            )
+        wanted = rows[: parsed_args.limit]
+        if parsed_args.formatter == 'csv':
+            return [csv_row(row) for row in wanted]
+        return list(wanted)
+
+
+def milliseconds(duration: float) -> float:
+    """Return nanoseconds as a cell has them."""
+    return round(duration / 1e6, 2)
 
 
 def tell_problems(source: sources.Source, stream: TextIO) -> None:

@@ -25,6 +25,7 @@ import uuid
 from oslo_tracing import _printable
 from oslo_tracing import exceptions
 from oslo_tracing.report import model
+from oslo_tracing.report import query
 from oslo_tracing.report import summary
 
 #: How many kinds of trouble are kept word by word; the rest is counted.
@@ -144,10 +145,14 @@ class Source(abc.ABC):
     def close(self) -> None:
         """Give back what the source holds on to."""
 
-    def summaries(self) -> list[summary.Summary]:
-        """Sum up every trace, the newest first."""
-        found = summary.summarize(self.spans()).values()
-        return sorted(found, key=lambda each: each.start, reverse=True)
+    def summaries(
+        self, wanted: query.Query | None = None
+    ) -> list[summary.Summary]:
+        """Sum up every trace, the newest first.
+
+        :param wanted: which ones; else all.
+        """
+        return query.summaries(self.spans(), wanted or query.Query())
 
     def traces(
         self, wanted: Callable[[summary.Summary], bool] | None = None

@@ -1,0 +1,157 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``oslo-tracing report``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from typing import Final
+
+from cliff import command
+
+from oslo_tracing.cmd import common
+from oslo_tracing.cmd import filters
+from oslo_tracing.report import model
+from oslo_tracing.report.render import html
+from oslo_tracing.report import sources
+from oslo_tracing.report import summary
+
+_INDEX: Final = 'index.html'
+
+
+class Report(command.Command):
+    """Write traces as HTML pages: one file each, to mail or to keep with logs.
+
+    A page needs no server and loads nothing. One trace is one file; for
+    more than one, or with --all, a directory with an index is written.
+    """
+
+    def get_epilog(self) -> str:
+        """Return what help ends with."""
+        return common.EPILOG
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Build the parser of this command."""
+        parser = super().get_parser(prog_name)
+        common.add_source(parser)
+        filters.add(parser)
+        parser.add_argument(
+            'ids',
+            metavar='ID',
+            nargs='*',
+            help='a trace id, its first 4 or more digits, or a request id '
+            '(req-...); default: the newest trace',
+        )
+        parser.add_argument(
+            '--all',
+            action='store_true',
+            help='all traces of the source, or those that the options above '
+            'ask for, the newest first',
+        )
+        parser.add_argument(
+            '--limit',
+            metavar='COUNT',
+            type=common.count,
+            default=1000,
+            help='how many traces --all writes at most; default: 1000',
+        )
+        parser.add_argument(
+            '--output',
+            metavar='PATH',
+            help='the file, or the directory where there are more; default: '
+            'trace-<id>.html, or traces, in the working directory',
+        )
+        parser.add_argument(
+            '--title',
+            default='Traces',
+            help='heading of the index; default: Traces',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Find what was asked for and write it."""
+        with contextlib.closing(common.open_source(parsed_args)) as source:
+            if parsed_args.all:
+                written = self._all(source, parsed_args)
+            else:
+                written = self._some(source, parsed_args)
+            common.tell_problems(source, self.app.stderr)
+        if not written:
+            return common.NOT_FOUND
+        self.app.stdout.write(f'{common.shown(written)}\n')
+        return common.FOUND
+
+    def _all(
+        self, source: sources.Source, parsed_args: argparse.Namespace
+    ) -> str:
+        found = source.summaries(filters.query(parsed_args))
+        found = found[: parsed_args.limit]
+        if not found:
+            self._missing('no traces', source)
+            return ''
+        wanted = {each.trace_id for each in found}
+        directory = parsed_args.output or 'traces'
+        os.makedirs(directory, exist_ok=True)
+        for trace in source.traces(lambda each: each.trace_id in wanted):
+            _write(os.path.join(directory, _page(trace.trace_id)), trace)
+        return _index(directory, parsed_args.title, found)
+
+    def _some(
+        self, source: sources.Source, parsed_args: argparse.Namespace
+    ) -> str:
+        traces: dict[str, model.Trace] = {}
+        ids = parsed_args.ids or [s.trace_id for s in source.summaries()[:1]]
+        if not ids:
+            self._missing('no traces', source)
+        for text in ids:
+            found = source.find(text)
+            if not found:
+                self._missing(f'no trace for {common.shown(text)}', source)
+            traces.update((trace.trace_id, trace) for trace in found)
+        if not traces:
+            return ''
+        if len(traces) == 1:
+            (trace,) = traces.values()
+            path = parsed_args.output or _page(trace.trace_id)
+            _write(path, trace)
+            return path
+        directory = parsed_args.output or 'traces'
+        os.makedirs(directory, exist_ok=True)
+        for trace in traces.values():
+            _write(os.path.join(directory, _page(trace.trace_id)), trace)
+        spans = (span for each in traces.values() for span in each.spans)
+        summaries = summary.summarize(spans).values()
+        return _index(directory, parsed_args.title, list(summaries))
+
+    def _missing(self, what: str, source: sources.Source) -> None:
+        self.app.stderr.write(f'{what} in {common.shown(source.name)}\n')
+
+
+def _page(trace_id: str) -> str:
+    # Ids were checked when they were read: hexadecimal digits, no path.
+    return f'trace-{trace_id}.html'
+
+
+def _write(path: str, trace: model.Trace) -> None:
+    with open(path, 'w', encoding='utf-8') as stream:
+        stream.write(html.page(trace))
+
+
+def _index(directory: str, title: str, found: list[summary.Summary]) -> str:
+    path = os.path.join(directory, _INDEX)
+    pages = {each.trace_id: _page(each.trace_id) for each in found}
+    with open(path, 'w', encoding='utf-8') as stream:
+        stream.write(html.index(title, found, pages))
+    return path

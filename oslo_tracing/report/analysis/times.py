@@ -1,0 +1,113 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Where the time of a trace was spent: self times, and stretches of none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import dataclasses
+
+from oslo_tracing.report.analysis import clock as clocks
+from oslo_tracing.report import model
+
+
+@dataclasses.dataclass(slots=True)
+class Share:
+    """The self time of all spans of a service that are of one kind.
+
+    :param service: name of the service.
+    :param kind: kind of the spans, as ``model.KINDS``.
+    :param spans: how many there are.
+    :param time: nanoseconds in which none of their children ran.
+    """
+
+    service: str
+    kind: str
+    spans: int = 0
+    time: int = 0
+
+
+@dataclasses.dataclass(slots=True)
+class Gap:
+    """A stretch of a span in which nothing below it was recorded.
+
+    :param span: the span, which has children before or after.
+    :param start: nanoseconds since 1970, by the clock of the root.
+    :param end: likewise.
+    """
+
+    span: model.Span
+    start: int
+    end: int
+
+    @property
+    def duration(self) -> int:
+        """Nanoseconds."""
+        return self.end - self.start
+
+
+def self_times(
+    trace: model.Trace, clock: clocks.Clock
+) -> dict[model.Span, int]:
+    """Return of each span in how many nanoseconds no child of it ran.
+
+    Children that overlap count once; what runs after the end of its
+    parent takes nothing from it.
+    """
+    return {
+        span: sum(end - start for start, end in idle(trace, clock, span))
+        for span in trace.spans
+    }
+
+
+def shares(own: dict[model.Span, int]) -> list[Share]:
+    """Add self times up by service and kind, the largest first."""
+    found: dict[tuple[str, str], Share] = {}
+    for span, time in own.items():
+        key = span.service, span.kind
+        share = found.setdefault(key, Share(*key))
+        share.spans += 1
+        share.time += time
+    return sorted(found.values(), key=lambda each: -each.time)
+
+
+def gaps(trace: model.Trace, clock: clocks.Clock, least: int) -> list[Gap]:
+    """Return the stretches that nothing explains, the longest first.
+
+    A span without children is its own explanation.
+
+    :param least: nanoseconds from which on a stretch is told.
+    """
+    found = [
+        Gap(span, start, end)
+        for span in trace.spans
+        if trace.children(span)
+        for start, end in idle(trace, clock, span)
+        if end - start >= least
+    ]
+    return sorted(found, key=lambda gap: -gap.duration)
+
+
+def idle(
+    trace: model.Trace, clock: clocks.Clock, span: model.Span
+) -> Iterable[tuple[int, int]]:
+    """Yield the stretches of a span in which none of its children ran."""
+    at, end = clock.start(span), clock.end(span)
+    children = sorted(trace.children(span), key=clock.start)
+    for child in children:
+        begun = min(clock.start(child), end)
+        if begun > at:
+            yield at, begun
+        at = max(at, min(clock.end(child), end))
+    if end > at:
+        yield at, end

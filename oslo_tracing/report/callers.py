@@ -1,0 +1,98 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which service asks which, and how often that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import dataclasses
+from typing import Final
+
+from oslo_tracing import attributes as names
+from oslo_tracing.report import durations
+from oslo_tracing.report import model
+
+#: A cloud has some dozens; broken data may hold one a span.
+_MOST_CALLS: Final = 10_000
+
+
+@dataclasses.dataclass(slots=True)
+class Calls:
+    """What one service asks another.
+
+    :param caller: name of the service that asks.
+    :param callee: name of the service that answers, or what is known of
+        it where it recorded nothing: a service type, an address, a
+        database.
+    :param how: ``http``, ``rpc``, ``message`` or ``sql``.
+    :param recorded: whether the callee has spans of its own.
+    """
+
+    caller: str
+    callee: str
+    how: str
+    recorded: bool
+    errors: int = 0
+    durations: durations.Durations = dataclasses.field(
+        default_factory=durations.Durations
+    )
+
+
+def calls(traces: Iterable[model.Trace]) -> list[Calls]:
+    """Return who asks whom, the most frequent first.
+
+    :param traces: of any requests; none is kept.
+    """
+    found: dict[tuple[str, str, str, bool], Calls] = {}
+    for trace in traces:
+        for span in trace.spans:
+            key = _key(trace, span)
+            if key is None:
+                continue
+            each = found.get(key)
+            if each is None:
+                if len(found) >= _MOST_CALLS:
+                    continue
+                each = found[key] = Calls(*key)
+            each.durations.add(span.duration)
+            each.errors += span.failed
+    return sorted(found.values(), key=lambda each: -each.durations.count)
+
+
+def _key(
+    trace: model.Trace, span: model.Span
+) -> tuple[str, str, str, bool] | None:
+    if span.kind not in ('CLIENT', 'PRODUCER'):
+        return None
+    about = span.attributes
+    if names.DB_SYSTEM_NAME in about or names.DB_QUERY_TEXT in about:
+        system = about.get(names.DB_SYSTEM_NAME, 'database')
+        space = about.get(names.DB_NAMESPACE)
+        callee = f'{system} {space}' if space else str(system)
+        return span.service, callee, 'sql', False
+    how = 'http'
+    if names.RPC_METHOD in about or names.RPC_SYSTEM_NAME in about:
+        how = 'rpc'
+    elif span.kind == 'PRODUCER':
+        how = 'message'
+    for child in trace.children(span):
+        if child.kind in ('SERVER', 'CONSUMER'):
+            return span.service, child.service, how, True
+    for name in (
+        names.OPENSTACK_SERVICE_TYPE,
+        names.MESSAGING_DESTINATION_NAME,
+        names.SERVER_ADDRESS,
+    ):
+        if isinstance(about.get(name), str):
+            return span.service, str(about[name]), how, False
+    return None

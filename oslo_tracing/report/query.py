@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which traces somebody asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
+import fnmatch
+
+from oslo_tracing.report import model
+from oslo_tracing.report import summary
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """What a trace has to be, and what one of its spans has to be.
+
+    :param since: nanoseconds since 1970 at or after which it started.
+    :param until: nanoseconds since 1970 before which it started.
+    :param least: nanoseconds that it took at least.
+    :param errors: whether some span of it failed.
+    :param request_id: its own, or one that a span tells.
+    :param service: glob of the service of a span.
+    :param name: glob of the name of the same span.
+    :param attributes: glob of each of that span's attributes, by its key.
+    """
+
+    since: int | None = None
+    until: int | None = None
+    least: int = 0
+    errors: bool = False
+    request_id: str | None = None
+    service: str | None = None
+    name: str | None = None
+    attributes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def asks_spans(self) -> bool:
+        """Whether the answer depends on what single spans are."""
+        return bool(self.service or self.name or self.attributes)
+
+    def of_span(self, span: model.Span) -> bool:
+        """Whether a span is one that the trace has to have."""
+        if self.service and not _like(span.service, self.service):
+            return False
+        if self.name and not _like(span.name, self.name):
+            return False
+        for key, wanted in self.attributes.items():
+            if key not in span.attributes:
+                return False
+            value = span.attributes[key]
+            # As JSON has it, which is what people see elsewhere.
+            if isinstance(value, bool):
+                value = str(value).lower()
+            if not _like(str(value), wanted):
+                return False
+        return True
+
+    def of_trace(self, found: summary.Summary) -> bool:
+        """Whether a trace is asked for, its spans aside."""
+        return (
+            (self.since is None or found.start >= self.since)
+            and (self.until is None or found.start < self.until)
+            and found.duration >= self.least
+            and (not self.errors or found.errors > 0)
+            and (self.request_id is None or self._has_request_id(found))
+        )
+
+    def _has_request_id(self, found: summary.Summary) -> bool:
+        return self.request_id in (
+            model.own_request_id(found.trace_id),
+            *found.request_ids,
+            *found.global_request_ids,
+        )
+
+
+def summaries(
+    spans: Iterable[model.Span], query: Query
+) -> list[summary.Summary]:
+    """Sum up the traces that are asked for, the newest first.
+
+    :param spans: of any traces, in any order; read once, none is kept.
+    :param query: what is asked for.
+    """
+    having: set[str] = set()
+
+    def noted() -> Iterator[model.Span]:
+        for span in spans:
+            if span.trace_id not in having and query.of_span(span):
+                having.add(span.trace_id)
+            yield span
+
+    found = summary.summarize(noted() if query.asks_spans else spans)
+    return sorted(
+        (
+            each
+            for each in found.values()
+            if query.of_trace(each)
+            and (not query.asks_spans or each.trace_id in having)
+        ),
+        key=lambda each: each.start,
+        reverse=True,
+    )
+
+
+def _like(value: str, wanted: str) -> bool:
+    return fnmatch.fnmatchcase(value, wanted)

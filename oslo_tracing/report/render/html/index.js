@@ -1,0 +1,65 @@
+// A list of traces; a click on a heading sorts it.
+const columns = [
+  ['Started', (trace) => moment(trace.start), (trace) => trace.start],
+  ['Trace', null, (trace) => trace.name],
+  ['Services', (trace) => trace.services.join(', '),
+    (trace) => trace.services.length],
+  ['Spans', (trace) => String(trace.spans), (trace) => trace.spans],
+  ['Duration', (trace) => length(trace.duration), (trace) => trace.duration],
+  ['Errors', (trace) => String(trace.errors), (trace) => trace.errors],
+  ['Request', (trace) => trace.request || trace.id, (trace) => trace.id],
+];
+const numbers = new Set(['Spans', 'Duration', 'Errors']);
+
+byId('title').textContent = document.title;
+fact(byId('facts'), 'Traces', String(data.traces.length));
+fact(byId('facts'), 'With errors',
+  String(data.traces.filter(({errors}) => errors).length));
+
+const rows = data.traces.map((trace) => {
+  const row = element('tr', {class: trace.errors ? 'failed' : ''});
+  for (const [name, text] of columns) {
+    const cell = element('td', {class: (numbers.has(name) ? 'number ' : '')
+      + name.toLowerCase()});
+    if (text) cell.textContent = text(trace);
+    else {
+      const title = trace.rooted ? trace.name : `(no root) ${trace.name}`;
+      // Only names that we gave are followed, never one out of a trace.
+      if (/^[A-Za-z0-9_-]+\.html$/.test(trace.page)) {
+        cell.append(element('a', {href: trace.page, text: title}));
+      } else cell.textContent = title;
+    }
+    row.append(cell);
+  }
+  return {trace, row, text: [trace.name, trace.id, trace.request,
+    ...trace.services].join('\n').toLowerCase()};
+});
+
+const body = byId('traces').querySelector('tbody');
+const show = () => {
+  const wanted = byId('search').value.trim().toLowerCase();
+  const found = rows.filter(({trace, text}) => text.includes(wanted)
+    && (trace.errors || !byId('errors').checked));
+  body.replaceChildren(...found.map(({row}) => row));
+  byId('hits').textContent = `${found.length} shown`;
+};
+const head = byId('traces').querySelector('tr');
+let order = '';
+for (const [name, , value] of columns) {
+  const button = element('button', {type: 'button', text: name});
+  button.addEventListener('click', () => {
+    const sign = order === name ? -1 : 1;
+    order = order === name ? '' : name;
+    rows.sort((a, b) => {
+      const [x, y] = [value(a.trace), value(b.trace)];
+      return sign * (typeof x === 'number' ? y - x : x < y ? -1 : 1);
+    });
+    show();
+  });
+  head.append(element('th', {scope: 'col',
+    class: numbers.has(name) ? 'number' : ''}, button));
+}
+byId('tools').addEventListener('submit', (event) => event.preventDefault());
+byId('tools').addEventListener('input', show);
+show();
+document.documentElement.dataset.ready = 'yes';

@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Spans as OTLP JSON again, so that any other tool can take them.
+
+The JSON encoding of OTLP 1.x: hexadecimal ids, 64-bit numbers as texts.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import json
+from typing import Any
+
+from oslo_tracing.report import model
+
+
+def render(spans: Iterable[model.Span]) -> Iterator[str]:
+    """Write spans as JSON lines, one ``TracesData`` for each resource.
+
+    :param spans: of any traces.
+    :returns: lines without newlines, as the file exporter writes them.
+    """
+    batches: dict[model.Resource, dict[model.Scope, list[dict[str, Any]]]] = {}
+    for span in spans:
+        scopes = batches.setdefault(span.resource, {})
+        scopes.setdefault(span.scope, []).append(_span(span))
+    for resource, scopes in batches.items():
+        batch = {
+            'resource': {'attributes': _attributes(resource.attributes)},
+            'scopeSpans': [
+                {
+                    'scope': {'name': scope.name, 'version': scope.version},
+                    'spans': found,
+                }
+                for scope, found in scopes.items()
+            ],
+        }
+        yield json.dumps({'resourceSpans': [batch]}, separators=(',', ':'))
+
+
+def _span(span: model.Span) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        'traceId': span.trace_id,
+        'spanId': span.span_id,
+        'name': span.name,
+        'kind': model.KINDS.index(span.kind),
+        'startTimeUnixNano': str(span.start),
+        'endTimeUnixNano': str(span.end),
+        'attributes': _attributes(span.attributes),
+        'status': {'code': model.STATUSES.index(span.status)},
+    }
+    if span.parent_id is not None:
+        made['parentSpanId'] = span.parent_id
+    if span.trace_state:
+        made['traceState'] = span.trace_state
+    if span.flags:
+        made['flags'] = span.flags
+    if span.description:
+        made['status']['message'] = span.description
+    if span.events:
+        made['events'] = [
+            {
+                'timeUnixNano': str(event.time),
+                'name': event.name,
+                'attributes': _attributes(event.attributes),
+            }
+            for event in span.events
+        ]
+    if span.links:
+        made['links'] = [
+            {
+                'traceId': link.trace_id,
+                'spanId': link.span_id,
+                'attributes': _attributes(link.attributes),
+            }
+            for link in span.links
+        ]
+    fields = (
+        'droppedAttributesCount',
+        'droppedEventsCount',
+        'droppedLinksCount',
+    )
+    made.update(
+        (field, count)
+        for field, count in zip(fields, span.dropped, strict=True)
+        if count
+    )
+    return made
+
+
+def _attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {'key': key, 'value': _value(value)} for key, value in values.items()
+    ]
+
+
+def _value(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, bool):
+        return {'boolValue': value}
+    if isinstance(value, int):
+        return {'intValue': str(value)}
+    if isinstance(value, float):
+        return {'doubleValue': value}
+    if isinstance(value, bytes):
+        return {'bytesValue': base64.b64encode(value).decode('ascii')}
+    if isinstance(value, Mapping):
+        return {'kvlistValue': {'values': _attributes(value)}}
+    if isinstance(value, (list, tuple)):
+        return {'arrayValue': {'values': [_value(each) for each in value]}}
+    return {'stringValue': str(value)}

@@ -1,0 +1,62 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Traces whose answer is known because it was put in."""
+
+from oslo_tracing.report import model
+
+TRACE = 'a' * 32
+MS = 1_000_000
+
+
+class Maker:
+    """Makes spans; times are milliseconds."""
+
+    def __init__(self):
+        self.spans = []
+        self._resources = {}
+
+    def span(
+        self,
+        name,
+        start,
+        end,
+        parent=None,
+        kind='INTERNAL',
+        service='nova',
+        host='one',
+        **more,
+    ):
+        resource = self._resources.setdefault(
+            (service, host),
+            model.Resource(
+                service, {'service.name': service, 'host.name': host}
+            ),
+        )
+        parent_id = parent.span_id if parent else None
+        made = model.Span(
+            trace_id=TRACE,
+            span_id=f'{len(self.spans) + 1:016x}',
+            parent_id=more.pop('parent_id', parent_id),
+            name=name,
+            kind=kind,
+            start=int(start * MS),
+            end=int(end * MS),
+            resource=resource,
+            scope=model.Scope(),
+            **more,
+        )
+        self.spans.append(made)
+        return made
+
+    def trace(self):
+        return model.Trace(TRACE, self.spans)

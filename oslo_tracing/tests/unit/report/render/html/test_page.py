@@ -1,0 +1,261 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import base64
+import hashlib
+from html import parser
+import json
+import pathlib
+import re
+
+from oslo_tracing.report import analysis
+from oslo_tracing.report import model
+from oslo_tracing.report.render import html
+from oslo_tracing.report import summary
+from oslo_tracing.tests import base
+from oslo_tracing.tests.unit.report import maker
+
+HOSTILE = (
+    '</script><script>alert(1)</script>',
+    '<!--<script>',
+    ']]>&lt;',
+    '\x00\x1b[2J\x9b\u202e\u2028\u2029\ud800',
+    "';alert(String.fromCharCode(88))//",
+    'javascript:alert(1)',
+)
+#: Ways by which text would become markup, code or an address.
+FORBIDDEN = (
+    'innerHTML',
+    'outerHTML',
+    'insertAdjacentHTML',
+    'document.write',
+    'createContextualFragment',
+    'DOMParser',
+    'srcdoc',
+    'eval(',
+    'new Function',
+    'setTimeout(',
+    'fetch(',
+    'XMLHttpRequest',
+    'import(',
+    'window.open',
+)
+
+
+class _Elements(parser.HTMLParser):
+    """The elements of a page, with their attributes and their text."""
+
+    CDATA_CONTENT_ELEMENTS = ('script', 'style')
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs), []))
+
+    def handle_endtag(self, tag):
+        # What follows is no text of the element.
+        self.found.append(('', {}, []))
+
+    def handle_data(self, data):
+        if self.found:
+            self.found[-1][2].append(data)
+
+    def all(self, tag):
+        return [
+            (attrs, ''.join(text))
+            for name, attrs, text in self.found
+            if name == tag
+        ]
+
+    def data(self):
+        ((_, text),) = [
+            each for each in self.all('script') if each[0].get('id') == 'data'
+        ]
+        return json.loads(text)
+
+
+def _hostile_trace():
+    make = maker.Maker()
+    span = None
+    for number, text in enumerate(HOSTILE):
+        event = model.Event(text, 5, {text: text})
+        span = make.span(
+            text,
+            number,
+            100 - number,
+            span,
+            service=text,
+            attributes={text: text, 'list': [text, {text: text}]},
+            events=(event,),
+            links=(model.Link('c' * 32, 'd' * 16, {text: text}),),
+            status='ERROR',
+            description=text,
+            trace_state=text,
+        )
+    return make.trace()
+
+
+class PageTest(base.TestCase):
+    def test_what_the_policy_allows_is_what_is_there(self):
+        page = html.page(_hostile_trace())
+        elements = _Elements(page)
+
+        ((policy, _),) = [
+            each
+            for each in elements.all('meta')
+            if each[0].get('http-equiv') == 'Content-Security-Policy'
+        ]
+        (_, style), *_ = elements.all('style')
+        ((_, script),) = [
+            each for each in elements.all('script') if not each[0]
+        ]
+        self.assertEqual(
+            f"default-src 'none'; script-src '{_sha256(script)}'; "
+            f"style-src '{_sha256(style)}'; img-src data:; base-uri 'none'; "
+            "form-action 'none'",
+            policy['content'],
+        )
+        # It stands before anything that it is to bind.
+        self.assertLess(
+            page.index('Content-Security-Policy'), page.index(style)
+        )
+
+    def test_hostile_values_stay_values(self):
+        page = html.page(_hostile_trace())
+        elements = _Elements(page)
+
+        self.assertEqual(2, len(elements.all('script')))
+        self.assertTrue(page.isascii() or '\ufffd' not in page)
+        block = page.partition('id="data">')[2].partition('</script>')[0]
+        for character in '<>&\u2028\u2029\x00\x1b\u202e\ud800':
+            self.assertNotIn(character, block)
+        first = elements.data()['spans'][0]
+        self.assertEqual(HOSTILE[0], first['n'])
+        self.assertEqual([HOSTILE[0], HOSTILE[0]], first['a'][0])
+
+    def test_it_loads_nothing(self):
+        page = html.page(_hostile_trace())
+        for tag, attrs, _ in _Elements(page).found:
+            for name in ('src', 'href', 'action', 'data', 'poster', 'style'):
+                if name in attrs:
+                    self.assertEqual(('link', 'data:,'), (tag, attrs[name]))
+            self.assertEqual(
+                [], [name for name in attrs if name.startswith('on')]
+            )
+
+    def test_the_script_puts_text_in_as_text(self):
+        directory = pathlib.Path(html.__file__).parent
+        scripts = sorted(directory.glob('*.js'))
+        self.assertNotEqual([], scripts)
+        for path in scripts:
+            text = path.read_text()
+            for word in FORBIDDEN:
+                self.assertNotIn(word, text, path.name)
+            self.assertIsNone(re.search(r'https?:', text), path.name)
+
+    def test_what_it_is_told(self):
+        make = maker.Maker()
+        root = make.span('POST', 0, 100, kind='SERVER')
+        call = make.span('GET', 10, 60, root, kind='CLIENT')
+        make.span(
+            'GET',
+            20,
+            50,
+            call,
+            'SERVER',
+            'glance',
+            status='ERROR',
+            attributes={'error.type': 'KeyError'},
+        )
+        lost = make.span('lost', 70, 80, parent_id='f' * 16)
+
+        told = _Elements(html.page(make.trace())).data()
+
+        self.assertEqual(
+            [('POST', -1, 0), ('GET', 0, 1), ('GET', 1, 2), ('lost', -1, 0)],
+            [(s['n'], s['p'], s['z']) for s in told['spans']],
+        )
+        self.assertEqual('KeyError', told['spans'][2]['e'])
+        self.assertEqual(lost.parent_id, told['spans'][3]['lost'])
+        self.assertEqual([0, 1, 2, 1, 0], [step[0] for step in told['path']])
+        self.assertEqual([2], told['findings'][0]['spans'])
+
+    def test_odd_shapes(self):
+        make = maker.Maker()
+        make.span('a', 10, 5, parent_id=f'{2:016x}')
+        make.span('b', 0, 2**63 // maker.MS, parent_id=f'{1:016x}')
+        span = None
+        for number in range(20_000):
+            span = make.span('deep', number, number, span)
+        for trace in (make.trace(), model.Trace(maker.TRACE, [])):
+            told = _Elements(html.page(trace)).data()
+            self.assertEqual(len(trace.spans), len(told['spans']))
+
+    def test_values_are_bounded(self):
+        make = maker.Maker()
+        nested = []
+        for _ in range(60):
+            nested = [nested]
+        make.span(
+            'n' * 10_000_000,
+            0,
+            1,
+            attributes={
+                'long': 'x' * 10_000_000,
+                'nan': float('nan'),
+                'huge': 10**5000,
+                'bytes': b'\xff' * 10_000_000,
+                'nested': nested,
+                **{f'a{number}': 1 for number in range(10_000)},
+            },
+            events=tuple(model.Event('e', 0) for _ in range(10_000)),
+        )
+
+        page = html.page(make.trace())
+
+        self.assertLess(len(page), 300_000)
+        self.assertIn('a very large number', page)
+
+    def test_an_analysis_that_is_there_is_used(self):
+        make = maker.Maker()
+        make.span('POST', 0, 100)
+        trace = make.trace()
+        found = analysis.analyse(trace)
+        found.findings.clear()
+
+        told = _Elements(html.page(trace, found)).data()
+
+        self.assertEqual([], told['findings'])
+
+
+class IndexTest(base.TestCase):
+    def test_it_leads_to_the_pages(self):
+        spans = _hostile_trace().spans
+        found = summary.summarize(spans).values()
+
+        page = html.index(
+            '<Title> & more', found, {maker.TRACE: 'trace-a.html'}
+        )
+
+        elements = _Elements(page)
+        self.assertEqual('<Title> & more', elements.all('title')[0][1].strip())
+        (trace,) = elements.data()['traces']
+        self.assertEqual('trace-a.html', trace['page'])
+        self.assertEqual(len(HOSTILE), trace['spans'])
+
+
+def _sha256(text):
+    digest = hashlib.sha256(text.encode()).digest()
+    return f'sha256-{base64.b64encode(digest).decode()}'
