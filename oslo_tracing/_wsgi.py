@@ -153,10 +153,14 @@ class Server:
     ) -> _wsgi_request.Request:
         settings = self._settings
         parentage = self._gate.decide(environ, claimed)
+        # What is only asked for may be decided on like what starts here.
+        continued = parentage.believed and not context.forced(
+            parentage.context
+        )
         told = None
         name, attributes = _UNTOLD, None
-        if self._reads_name(parentage):
-            told = _Told(environ, path, parentage.believed)
+        if self._reads_name(continued):
+            told = _Told(environ, path, continued)
             name, attributes = told.name, told.attributes
         # Else nothing is made for a request that may not be recorded.
         wanted = context.want_trace_id(parentage.trace_id)
@@ -185,7 +189,7 @@ class Server:
         )
         if span.is_recording():
             if told is None:
-                told = _Told(environ, path, parentage.believed)
+                told = _Told(environ, path, continued)
                 span.update_name(told.name)
                 span.set_attributes(told.attributes)
             request.keep(
@@ -195,15 +199,10 @@ class Server:
             )
         return request
 
-    def _reads_name(self, parentage: trust.Parentage) -> bool:
+    def _reads_name(self, continued: bool) -> bool:
         """Say whether the sampler asks what a request is."""
         sampling = self._sampling
-        if sampling is None:
-            return True
-        # What is asked for may be refused, and is then decided on anew.
-        followed = parentage.believed and not context.forced(parentage.context)
-        reads: bool = sampling.reads_name(_RULES, followed)
-        return reads
+        return sampling is None or sampling.reads_name(_RULES, continued)
 
     def _is_recorded_by_others(self, environ: wsgi.WSGIEnvironment) -> bool:
         if environ.get(_wsgi_request.OPEN) or context.is_suppressed(http=True):
@@ -243,13 +242,13 @@ class _Told:
     """What is known of a request on its way in.
 
     :param path: decoded.
-    :param believed: its caller has a trace, which goes on.
+    :param continued: its caller has a trace, which goes on.
     """
 
     __slots__ = ('attributes', 'cleaned', 'method', 'name')
 
     def __init__(
-        self, environ: wsgi.WSGIEnvironment, path: str, believed: bool
+        self, environ: wsgi.WSGIEnvironment, path: str, continued: bool
     ) -> None:
         self.method, known, original = names.method(
             environ.get('REQUEST_METHOD')
@@ -266,7 +265,7 @@ class _Told:
             self.attributes[attribute_names.HTTP_REQUEST_METHOD_ORIGINAL] = (
                 original
             )
-        if not believed:
+        if not continued:
             # For who writes a rule: the span gets another name at its end.
             self.attributes[attribute_names.OPENSTACK_SAMPLING_NAME] = (
                 self.name

@@ -105,11 +105,12 @@ class Pipeline(sampling.Sampler):
         the span is recorded.
 
         :param kind: of ``rules.KINDS``.
-        :param believed: a caller is, who has a trace.
+        :param believed: a trace is continued, and not one that is forced.
         """
-        if believed and self._configured.follows_remote:
-            return False
-        return self._configured.reads_names or kind in self._tables()
+        configured = self._configured
+        if configured.reads_names:
+            return not (believed and configured.follows_remote)
+        return not believed and kind in self._tables()
 
     def should_sample(
         self,

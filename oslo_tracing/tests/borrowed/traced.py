@@ -113,7 +113,9 @@ class Traced:
         if self._recorder is not None:
             self._count()
             self._recorder.cleanUp()
-        self._recorder = fixture.SpanRecorder(sample_ratio=1.0)
+        self._recorder = fixture.SpanRecorder(
+            sample_ratio=1.0, sampling_rules=[]
+        )
         self._recorder.setUp()
         self._wrong.extend(self._unbound())
 

@@ -402,6 +402,12 @@ class WhatRulesSeeTest(PipelineTestCase):
             ({'sampling_rules': ['rpc "*" 0']}, 'server', False, False),
             ({'sampling_rules': ['server "*" 0']}, 'server', False, True),
             ({'sampling_rules': ['server "*" 0']}, 'server', True, False),
+            (
+                {'sampler': 'always_on', 'sampling_rules': ['server "*" 0']},
+                'server',
+                True,
+                False,
+            ),
             ({'sampler': 'always_on'}, 'server', False, False),
         ):
             sampler = self.build(**{'sampling_rules': [], **options})
