@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import uuid
 
+import fixtures
 from opentelemetry import trace
 from oslo_context import context as oslo_context
 from osprofiler import _utils
 
+from oslo_tracing import exceptions
 from oslo_tracing import fixture
 from oslo_tracing import middleware
+from oslo_tracing import propagation
 from oslo_tracing.propagation import signature
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.integrations import http_servers
@@ -249,6 +252,62 @@ class OnDemandTest(http_servers.TestCase):
 class FormatsTest(base.TestCase):
     """The other formats, all behind one gate."""
 
+    def test_who_is_told_where_a_format_comes_from(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'importlib.metadata.entry_points', lambda **_which: ()
+            )
+        )
+        for name, package in (
+            ('b3', 'opentelemetry-propagator-b3'),
+            ('b3multi', 'opentelemetry-propagator-b3'),
+            ('jaeger', 'opentelemetry-propagator-jaeger'),
+        ):
+            error = self.assertRaises(
+                exceptions.InvalidOption, propagation.Propagation, [name]
+            )
+            self.assertIn(f"propagators = '{name}'", str(error))
+            self.assertIn(package, str(error))
+
+    def test_b3_s_debug_flag(self):
+        ids = {'HTTP_X_B3_TRACEID': 'c' * 32, 'HTTP_X_B3_SPANID': 'd' * 16}
+        both = f'{"c" * 32}-{"d" * 16}'
+        for environ, insists in (
+            ({'HTTP_B3': f'{both}-d'}, True),
+            ({'HTTP_B3': f'{both}-d-{"e" * 16}'}, True),
+            ({'HTTP_B3': f'{both}-1'}, False),
+            ({'HTTP_B3': f'{both}-0'}, False),
+            ({'HTTP_B3': f'{both}-1', 'HTTP_X_B3_FLAGS': '1'}, False),
+            ({**ids, 'HTTP_X_B3_FLAGS': '1'}, True),
+            ({**ids, 'HTTP_X_B3_FLAGS': '0'}, False),
+            ({**ids, 'HTTP_X_B3_SAMPLED': '1'}, False),
+            ({'HTTP_B3': 'd'}, False),
+            ({'HTTP_X_B3_FLAGS': '1'}, False),
+        ):
+            for name in ('b3', 'b3multi'):
+                found = propagation.Propagation([name]).from_environ(environ)
+                self.assertEqual(insists, found.insists, environ)
+            # Nobody else has such a flag.
+            found = propagation.Propagation(['jaeger']).from_environ(environ)
+            self.assertFalse(found.insists)
+
+    def test_debugging_goes_on_in_the_trace_of_the_caller(self):
+        spans = self.useFixture(
+            fixture.SpanRecorder(
+                'none',
+                propagators=['b3'],
+                sampler='traceidratio',
+                sample_ratio=0.0,
+            )
+        )
+        app = middleware.TracingMiddleware(wsgi.hello)
+        wsgi.ask(app, HTTP_B3=f'{TRACE}-{"d" * 16}-1')
+        self.assertEqual([], spans.finished)
+        wsgi.ask(app, HTTP_B3=f'{TRACE}-{"d" * 16}-d')
+        (span,) = spans.finished
+        self.assertEqual(pairs.TRACE_ID, span.context.trace_id)
+        self.assertEqual(int('d' * 16, 16), span.parent.span_id)
+
     def test_all_formats_tell_the_same_ids(self):
         names = ['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger']
         spans = self.useFixture(
@@ -256,10 +315,9 @@ class FormatsTest(base.TestCase):
                 'none', propagators=names, signing_keys=[SIGNING_KEY]
             )
         )
-        propagation = spans.tracing.propagation
         with spans.tracing.tracer('test').start_as_current_span('x') as span:
             sent = {}
-            propagation.to_headers(
+            spans.tracing.propagation.to_headers(
                 sent, trace.set_span_in_context(span), everything=True
             )
         self.assertEqual(
