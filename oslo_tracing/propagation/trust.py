@@ -116,7 +116,8 @@ class Gate:
         may_force: Callable[[], bool],
     ) -> None:
         self._mode = settings.incoming
-        self._follows_callers = settings.sampler.startswith(_FOLLOWS_CALLERS)
+        sampler = settings.sampler.strip().lower()
+        self._follows_callers = sampler.startswith(_FOLLOWS_CALLERS)
         self._propagation = propagation
         self._may_force = may_force
         #: There is nothing to verify.

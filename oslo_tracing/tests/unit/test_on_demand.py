@@ -20,6 +20,8 @@ import fixtures
 from opentelemetry import trace
 from oslo_context import context as oslo_context
 from osprofiler import _utils
+from osprofiler import profiler
+import requests
 
 from oslo_tracing import exceptions
 from oslo_tracing import fixture
@@ -247,6 +249,67 @@ class OnDemandTest(http_servers.TestCase):
     def test_its_holder_is_told_nothing_more(self):
         answer = self.ask(pairs.environ(*pairs.OF_A_CLIENT))
         self.assertNotIn('traceresponse', answer.headers)
+
+
+class ClientTest(http_servers.TestCase):
+    """The clients that there are, each in its own words."""
+
+    def setUp(self):
+        super().setUp()
+        self.spans = self.useFixture(
+            fixture.SpanRecorder(
+                'none',
+                sample_ratio=0.0,
+                hmac_keys=[KEY],
+                signing_keys=[SIGNING_KEY],
+            )
+        )
+        app = middleware.TracingMiddleware(wsgi.hello)
+
+        def serve(handler):
+            environ = {
+                'HTTP_' + name.upper().replace('-', '_'): value
+                for name, value in handler.headers.items()
+            }
+            body = wsgi.ask(app, checked=False, **environ).body
+            handler.send_response(200)
+            handler.send_header('Content-Length', str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        self.server.routes['/'] = serve
+
+    def trace_ids(self):
+        return [
+            str(uuid.UUID(int=span.context.trace_id))
+            for span in self.spans.finished
+        ]
+
+    def test_openstackclient(self):
+        # What `openstack --os-profile KEY` does around a command.
+        self.addCleanup(profiler.clean)
+        profiler.clean()
+        profiler.init(KEY)
+        for _ in range(2):
+            self.to_server().get('/')
+        printed = profiler.get().get_base_id()
+        self.assertEqual([printed, printed], self.trace_ids())
+
+    def test_tempest(self):
+        # Its values are bytes.
+        headers = {
+            'X-Trace-Info': pairs.OF_A_CLIENT[0].encode(),
+            'X-Trace-HMAC': pairs.OF_A_CLIENT[1],
+        }
+        requests.get(f'{self.server.url}/', headers=headers, timeout=30)
+        self.assertEqual([pairs.BASE_ID], self.trace_ids())
+
+    def test_with_another_key(self):
+        self.addCleanup(profiler.clean)
+        profiler.clean()
+        profiler.init('SECRET_KEY')
+        self.to_server().get('/')
+        self.assertEqual([], self.trace_ids())
 
 
 class FormatsTest(base.TestCase):
