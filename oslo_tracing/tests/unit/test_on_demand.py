@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 
 import fixtures
@@ -245,6 +246,30 @@ class OnDemandTest(http_servers.TestCase):
         ):
             self.ask(environ)
         self.assertEqual([], self.spans.finished)
+
+    def test_no_line_has_what_was_sent(self):
+        self.on(
+            hmac_keys=[KEY],
+            signing_keys=[SIGNING_KEY],
+            max_forced_traces_per_second=0.001,
+        )
+        log = fixtures.FakeLogger('oslo_tracing', level=logging.DEBUG)
+        self.useFixture(log)
+        signer = signature.Signer([SIGNING_KEY], 60.0)
+        signed = signer.sign({'traceparent': CLIENT})
+        for environ in (
+            pairs.environ(*pairs.OF_A_CLIENT),
+            pairs.environ(*pairs.OF_A_SERVICE),
+            pairs.environ(pairs.OF_A_CLIENT[0], 'no signature'),
+            pairs.environ('no info', pairs.OF_A_CLIENT[1]),
+            {'HTTP_TRACEPARENT': CLIENT, signature.KEY: signed},
+            {'HTTP_TRACEPARENT': CLIENT, signature.KEY: 'no signature'},
+            {'HTTP_TRACEPARENT': 'no trace', signature.KEY: signed},
+            {'HTTP_BAGGAGE': 'no baggage', signature.KEY: [signed]},
+        ):
+            self.ask(environ)
+            for value in environ.values():
+                self.assertNotIn(str(value), log.output)
 
     def test_its_holder_is_told_nothing_more(self):
         answer = self.ask(pairs.environ(*pairs.OF_A_CLIENT))
