@@ -148,13 +148,13 @@ class Propagation:
         readers: list[
             tuple[
                 Callable[[Mapping[str, Any]], trace.SpanContext | None],
-                Callable[[Mapping[str, Any]], bool],
+                Callable[[Mapping[str, Any]], bool] | None,
             ]
         ] = []
         others: list[installed.Installed] = []
         for name in formats:
             if name == _TRACECONTEXT:
-                readers.append((w3c.from_environ, _never))
+                readers.append((w3c.from_environ, None))
             elif name not in (_BAGGAGE, _NONE):
                 other = installed.load(name)
                 others.append(other)
@@ -183,7 +183,7 @@ class Propagation:
                     return self._incoming(
                         span_context,
                         environ.get('HTTP_BAGGAGE'),
-                        insists(environ),
+                        insists is not None and insists(environ),
                     )
         except Exception:
             _guard.report('reading headers')
@@ -374,7 +374,3 @@ class Propagation:
 def _span(context: otel_context.Context) -> trace.Span:
     span = context.get(_SPAN_KEY)
     return trace.INVALID_SPAN if span is None else cast(trace.Span, span)
-
-
-def _never(environ: Mapping[str, Any]) -> bool:
-    return False

@@ -36,6 +36,13 @@ from oslo_tracing.propagation import w3c
 
 GROUP = 'opentelemetry_propagator'
 
+#: Where those come from that OpenTelemetry specifies.
+_PACKAGES = {
+    'b3': 'opentelemetry-propagator-b3',
+    'b3multi': 'opentelemetry-propagator-b3',
+    'jaeger': 'opentelemetry-propagator-jaeger',
+}
+
 #: The longest value of a header that passes, in characters, either way.
 _MAX_VALUE = 4096
 
@@ -70,11 +77,10 @@ def load(name: str) -> Installed:
                 repr(name),
                 f'cannot be loaded ({type(error).__name__})',
             ) from error
-    raise exceptions.InvalidOption(
-        'propagators',
-        repr(name),
-        f'not installed; installed: {", ".join(names())}, none',
-    )
+    why = f'not installed; installed: {", ".join(names())}, none'
+    if name in _PACKAGES:
+        why += f'; it comes with {_PACKAGES[name]}'
+    raise exceptions.InvalidOption('propagators', repr(name), why)
 
 
 def _may_pass(value: Any) -> TypeGuard[str]:

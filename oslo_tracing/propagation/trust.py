@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import MutableMapping
 from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
@@ -117,25 +116,26 @@ class Gate:
         may_force: Callable[[], bool],
     ) -> None:
         self._mode = settings.incoming
-        self._follows_callers = settings.sampler.startswith(_FOLLOWS_CALLERS)
+        sampler = settings.sampler.strip().lower()
+        self._follows_callers = sampler.startswith(_FOLLOWS_CALLERS)
         self._propagation = propagation
         self._may_force = may_force
+        #: There is nothing to verify.
+        self._is_plain = not settings.hmac_keys and self._mode in (TRUST, LINK)
 
-    def claim(self, environ: MutableMapping[str, Any]) -> Any:
-        """Take what only a service can know out of a request.
-
-        :param environ: of WSGI, which the application will see.
-        :returns: what :meth:`decide` takes.
-        """
-        return signature.take(environ)
+    #: Takes what only a service can know out of a request, for ``decide``.
+    claim = staticmethod(signature.take)
 
     def decide(self, environ: Mapping[str, Any], claimed: Any) -> Parentage:
         """Return where the span of a request belongs. Never raises.
 
         :param environ: of WSGI; not changed.
-        :param claimed: what :meth:`claim` has returned.
+        :param claimed: what ``claim`` has returned.
         """
         try:
+            if self._is_plain:
+                incoming = self._propagation.from_environ(environ)
+                return self._unverified(incoming)
             return self._decide(environ, claimed)
         except Exception:
             _guard.report('deciding on a caller')
@@ -159,15 +159,16 @@ class Gate:
             granted = self._asked_for(pair, environ)
             if granted is not None:
                 return granted
-        incoming = self._propagation.from_environ(environ)
-        if mode != TRUST:
+        return self._unverified(self._propagation.from_environ(environ))
+
+    def _unverified(self, incoming: propagation.Incoming) -> Parentage:
+        if self._mode != TRUST:
             return decide(incoming, LINK)
-        parentage = decide(incoming, TRUST)
         if incoming.insists:
-            return parentage._replace(
-                context=context_module.force(parentage.context)
+            return Parentage(
+                context_module.force(incoming.context), (), True
             )
-        return parentage
+        return decide(incoming, TRUST)
 
     def _asked_for(
         self, pair: osprofiler.Pair, environ: Mapping[str, Any]

@@ -14,14 +14,20 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 
+import fixtures
 from opentelemetry import trace
 from oslo_context import context as oslo_context
 from osprofiler import _utils
+from osprofiler import profiler
+import requests
 
+from oslo_tracing import exceptions
 from oslo_tracing import fixture
 from oslo_tracing import middleware
+from oslo_tracing import propagation
 from oslo_tracing.propagation import signature
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.integrations import http_servers
@@ -241,13 +247,154 @@ class OnDemandTest(http_servers.TestCase):
             self.ask(environ)
         self.assertEqual([], self.spans.finished)
 
+    def test_no_line_has_what_was_sent(self):
+        self.on(
+            hmac_keys=[KEY],
+            signing_keys=[SIGNING_KEY],
+            max_forced_traces_per_second=0.001,
+        )
+        log = fixtures.FakeLogger('oslo_tracing', level=logging.DEBUG)
+        self.useFixture(log)
+        signer = signature.Signer([SIGNING_KEY], 60.0)
+        signed = signer.sign({'traceparent': CLIENT})
+        for environ in (
+            pairs.environ(*pairs.OF_A_CLIENT),
+            pairs.environ(*pairs.OF_A_SERVICE),
+            pairs.environ(pairs.OF_A_CLIENT[0], 'no signature'),
+            pairs.environ('no info', pairs.OF_A_CLIENT[1]),
+            {'HTTP_TRACEPARENT': CLIENT, signature.KEY: signed},
+            {'HTTP_TRACEPARENT': CLIENT, signature.KEY: 'no signature'},
+            {'HTTP_TRACEPARENT': 'no trace', signature.KEY: signed},
+            {'HTTP_BAGGAGE': 'no baggage', signature.KEY: [signed]},
+        ):
+            self.ask(environ)
+            for value in environ.values():
+                self.assertNotIn(str(value), log.output)
+
     def test_its_holder_is_told_nothing_more(self):
         answer = self.ask(pairs.environ(*pairs.OF_A_CLIENT))
         self.assertNotIn('traceresponse', answer.headers)
 
 
+class ClientTest(http_servers.TestCase):
+    """The clients that there are, each in its own words."""
+
+    def setUp(self):
+        super().setUp()
+        self.spans = self.useFixture(
+            fixture.SpanRecorder(
+                'none',
+                sample_ratio=0.0,
+                hmac_keys=[KEY],
+                signing_keys=[SIGNING_KEY],
+            )
+        )
+        app = middleware.TracingMiddleware(wsgi.hello)
+
+        def serve(handler):
+            environ = {
+                'HTTP_' + name.upper().replace('-', '_'): value
+                for name, value in handler.headers.items()
+            }
+            body = wsgi.ask(app, checked=False, **environ).body
+            handler.send_response(200)
+            handler.send_header('Content-Length', str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        self.server.routes['/'] = serve
+
+    def trace_ids(self):
+        return [
+            str(uuid.UUID(int=span.context.trace_id))
+            for span in self.spans.finished
+        ]
+
+    def test_openstackclient(self):
+        # What `openstack --os-profile KEY` does around a command.
+        self.addCleanup(profiler.clean)
+        profiler.clean()
+        profiler.init(KEY)
+        for _ in range(2):
+            self.to_server().get('/')
+        printed = profiler.get().get_base_id()
+        self.assertEqual([printed, printed], self.trace_ids())
+
+    def test_tempest(self):
+        # Its values are bytes.
+        headers = {
+            'X-Trace-Info': pairs.OF_A_CLIENT[0].encode(),
+            'X-Trace-HMAC': pairs.OF_A_CLIENT[1],
+        }
+        requests.get(f'{self.server.url}/', headers=headers, timeout=30)
+        self.assertEqual([pairs.BASE_ID], self.trace_ids())
+
+    def test_with_another_key(self):
+        self.addCleanup(profiler.clean)
+        profiler.clean()
+        profiler.init('SECRET_KEY')
+        self.to_server().get('/')
+        self.assertEqual([], self.trace_ids())
+
+
 class FormatsTest(base.TestCase):
     """The other formats, all behind one gate."""
+
+    def test_who_is_told_where_a_format_comes_from(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'importlib.metadata.entry_points', lambda **_which: ()
+            )
+        )
+        for name, package in (
+            ('b3', 'opentelemetry-propagator-b3'),
+            ('b3multi', 'opentelemetry-propagator-b3'),
+            ('jaeger', 'opentelemetry-propagator-jaeger'),
+        ):
+            error = self.assertRaises(
+                exceptions.InvalidOption, propagation.Propagation, [name]
+            )
+            self.assertIn(f"propagators = '{name}'", str(error))
+            self.assertIn(package, str(error))
+
+    def test_b3_s_debug_flag(self):
+        ids = {'HTTP_X_B3_TRACEID': 'c' * 32, 'HTTP_X_B3_SPANID': 'd' * 16}
+        both = f'{"c" * 32}-{"d" * 16}'
+        for environ, insists in (
+            ({'HTTP_B3': f'{both}-d'}, True),
+            ({'HTTP_B3': f'{both}-d-{"e" * 16}'}, True),
+            ({'HTTP_B3': f'{both}-1'}, False),
+            ({'HTTP_B3': f'{both}-0'}, False),
+            ({'HTTP_B3': f'{both}-1', 'HTTP_X_B3_FLAGS': '1'}, False),
+            ({**ids, 'HTTP_X_B3_FLAGS': '1'}, True),
+            ({**ids, 'HTTP_X_B3_FLAGS': '0'}, False),
+            ({**ids, 'HTTP_X_B3_SAMPLED': '1'}, False),
+            ({'HTTP_B3': 'd'}, False),
+            ({'HTTP_X_B3_FLAGS': '1'}, False),
+        ):
+            for name in ('b3', 'b3multi'):
+                found = propagation.Propagation([name]).from_environ(environ)
+                self.assertEqual(insists, found.insists, environ)
+            # Nobody else has such a flag.
+            found = propagation.Propagation(['jaeger']).from_environ(environ)
+            self.assertFalse(found.insists)
+
+    def test_debugging_goes_on_in_the_trace_of_the_caller(self):
+        spans = self.useFixture(
+            fixture.SpanRecorder(
+                'none',
+                propagators=['b3'],
+                sampler='traceidratio',
+                sample_ratio=0.0,
+            )
+        )
+        app = middleware.TracingMiddleware(wsgi.hello)
+        wsgi.ask(app, HTTP_B3=f'{TRACE}-{"d" * 16}-1')
+        self.assertEqual([], spans.finished)
+        wsgi.ask(app, HTTP_B3=f'{TRACE}-{"d" * 16}-d')
+        (span,) = spans.finished
+        self.assertEqual(pairs.TRACE_ID, span.context.trace_id)
+        self.assertEqual(int('d' * 16, 16), span.parent.span_id)
 
     def test_all_formats_tell_the_same_ids(self):
         names = ['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger']
@@ -256,10 +403,9 @@ class FormatsTest(base.TestCase):
                 'none', propagators=names, signing_keys=[SIGNING_KEY]
             )
         )
-        propagation = spans.tracing.propagation
         with spans.tracing.tracer('test').start_as_current_span('x') as span:
             sent = {}
-            propagation.to_headers(
+            spans.tracing.propagation.to_headers(
                 sent, trace.set_span_in_context(span), everything=True
             )
         self.assertEqual(

@@ -21,12 +21,14 @@ from keystoneauth1 import session as keystone_session
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from oslo_context import context as oslo_context
 from oslo_messaging._drivers import impl_fake
 from oslo_messaging.rpc import dispatcher
 from osprofiler import profiler
 import requests
 
 import oslo_tracing
+from oslo_tracing import context
 from oslo_tracing import fixture
 from oslo_tracing.propagation import signature
 from oslo_tracing.tests.unit.integrations import http_servers
@@ -119,6 +121,28 @@ class SigningTest(TestCase):
             with oslo_tracing.span('work', root=True):
                 pool.submit(self.to_server().get, '/').result()
         self.assert_signed()
+
+    def test_what_a_request_context_has_kept_is_still_ours(self):
+        spans = self.record('oslo_context')
+        with oslo_tracing.span('work', root=True):
+            kept = oslo_context.RequestContext(overwrite=False)
+        caller = spans.tracing.propagation.from_environ(
+            {'HTTP_TRACEPARENT': STRANGER}
+        )
+        tracer = spans.tracing.provider.get_tracer('theirs')
+        with tracer.start_as_current_span('theirs', caller.context):
+            strange = oslo_context.RequestContext(overwrite=False)
+        for request_context, check in (
+            (kept, self.assert_signed),
+            (strange, self.assert_unsigned),
+        ):
+            token = context.enter(context.unit(otel_context.Context()))
+            try:
+                request_context.update_store()
+                self.to_server().get('/')
+            finally:
+                context.leave(token)
+            check()
 
     def test_each_attempt_is_signed(self):
         self.record()
