@@ -37,7 +37,9 @@ import fixtures
 from oslo_tracing.tests.functional import servers
 
 # Here, since each test is given a home of its own.
-_CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+_CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.join(
+    os.environ.get('HOME') or '/var/tmp', '.cache'
+)
 _READY = 'Everything is ready'
 _SECONDS = 120
 
