@@ -80,10 +80,11 @@ class Poll(Generic[Answer]):
 
         :raises RuntimeError: when there can be no more threads.
         """
-        self._thread = _real.threading_module().Thread(
+        thread = _real.threading_module().Thread(
             target=self._run, name='oslo.tracing-sampling', daemon=True
         )
-        self._thread.start()
+        thread.start()
+        self._thread = thread
 
     def stop(self) -> None:
         """Ask no more; a question under way is not waited for."""

@@ -23,13 +23,9 @@ import re
 import time
 from typing import Any
 from typing import Final
-from typing import TYPE_CHECKING
 from urllib import parse
 
 from oslo_tracing.sampling import _strategies
-
-if TYPE_CHECKING:
-    import ssl
 
 #: Seconds for one answer, from the connection to the last byte.
 TIMEOUT: Final = 5.0
@@ -48,8 +44,8 @@ class Server:
     """Where to ask, and how to know that it is the right one.
 
     :ivar url: http or https, with ``/sampling`` added where it has no path.
-    :ivar ca_file: PEM file with the authorities to trust, None for those of
-        the system.
+    :ivar ca_file: PEM file with the authorities to trust, None for those
+        that other clients of the service trust.
     :ivar cert_file: PEM file with our certificate, for mutual TLS.
     :ivar key_file: PEM file with its private key.
     """
@@ -72,10 +68,14 @@ class Server:
         from http import client
 
         from oslo_tracing import _stream
+        from oslo_tracing import _tls
 
         until = time.monotonic() + TIMEOUT
         parts = parse.urlsplit(self.url)
-        tls = self._tls() if parts.scheme == 'https' else None
+        tls = None
+        if parts.scheme == 'https':
+            # Anew for each question: certificates are renewed meanwhile.
+            tls = _tls.context(self.ca_file, self.cert_file, self.key_file)
         stream = _stream.Stream(
             parts.hostname or '',
             parts.port or (443 if tls else 80),
@@ -112,17 +112,6 @@ class Server:
             '',
         )
         return '\r\n'.join(lines).encode('ascii')
-
-    def _tls(self) -> ssl.SSLContext:
-        import ssl
-
-        # Anew for each question: certificates are renewed while we run.
-        context = ssl.create_default_context(cafile=self.ca_file)
-        if self.cert_file:
-            context.load_cert_chain(
-                self.cert_file, self.key_file, _no_password
-            )
-        return context
 
 
 def wrong_with(url: str) -> str | None:
@@ -165,8 +154,3 @@ def _no(status: int) -> str:
         # Where to is not told: a login page's URL holds what should not be.
         return f'HTTP {status}, a redirect is not followed'
     return f'HTTP {status}'
-
-
-def _no_password() -> str:
-    # Else OpenSSL would ask for it, on the terminal of the service.
-    raise ValueError('the key is encrypted')

@@ -186,6 +186,8 @@ class JaegerRemoteSampler(sampling.Sampler):
         try:
             mine.start()
         except Exception:
+            # The next decision tries again.
+            self._polls.pop(os.getpid(), None)
             _guard.report('beginning to ask for a sampling strategy')
 
     def _ask(self) -> _strategies.Strategy:

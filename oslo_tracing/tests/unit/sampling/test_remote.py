@@ -344,6 +344,20 @@ class AskingTest(_RemoteTestCase):
         self.assertTrue(servers.until(lambda: self._keeps(sampler)))
         self.assertEqual(1, _asking())
 
+    def test_without_a_thread_it_tries_again(self):
+        server = self._serve(servers.ratio(1.0))
+        sampler = self._sampler(server.url, interval=_LATER)
+
+        def fail(thread):
+            raise RuntimeError("can't start new thread")
+
+        with fixtures.MockPatchObject(
+            _real.threading_module().Thread, 'start', fail
+        ):
+            self.assertFalse(self._keeps(sampler))
+        self.assertIn('Tracing failed while beginning', self.log.output)
+        self.assertTrue(servers.until(lambda: self._keeps(sampler)))
+
     def test_a_forked_child_keeps_the_answer_and_asks_for_itself(self):
         server = self._serve(servers.ratio(1.0))
         sampler = self._sampler(server.url, interval=_LATER)
@@ -369,6 +383,18 @@ class AskingTest(_RemoteTestCase):
             ca_file=certificates.ca,
             cert_file=cert_file,
             key_file=key_file,
+        )
+        self.assertTrue(servers.until(lambda: self._keeps(sampler)))
+
+    def test_over_tls_with_the_authorities_of_other_clients(self):
+        certificates = self.useFixture(support.Certificates())
+        self.useFixture(
+            fixtures.EnvironmentVariable('REQUESTS_CA_BUNDLE', certificates.ca)
+        )
+        server = self._serve(servers.ratio(1.0), certificates=certificates)
+        cert_file, key_file = certificates.client
+        sampler = self._sampler(
+            server.url, cert_file=cert_file, key_file=key_file
         )
         self.assertTrue(servers.until(lambda: self._keeps(sampler)))
 
