@@ -20,7 +20,6 @@ no proxy of the environment, no redirect.
 from __future__ import annotations
 
 from http import client
-import os
 import ssl
 import time
 from typing import Any
@@ -29,18 +28,12 @@ from typing import TYPE_CHECKING
 from urllib import parse
 import zlib
 
+from oslo_tracing import _stream
+from oslo_tracing import _tls
 from oslo_tracing.exporters import _answer
-from oslo_tracing.exporters import _stream
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
-
-certifi: Any
-try:
-    import certifi
-except ImportError:
-    # It comes with requests, which we do not need.
-    certifi = None
 
 # Headers and body of an answer; a body that is longer is cut.
 _ROOM: Final = 4 * _answer.LIMIT
@@ -74,7 +67,15 @@ class Link:
     ) -> None:
         parts = parse.urlsplit(url)
         self._gzip = settings.otlp_compression == 'gzip'
-        self._tls = _tls(settings) if parts.scheme == 'https' else None
+        self._tls = (
+            _tls.context(
+                settings.otlp_ca_file,
+                settings.otlp_cert_file,
+                settings.otlp_key_file,
+            )
+            if parts.scheme == 'https'
+            else None
+        )
         self._host = parts.hostname or ''
         self._port = parts.port or (443 if self._tls else 80)
         self._head = _head(parts, settings, user_agent)
@@ -174,33 +175,3 @@ def _content(response: client.HTTPResponse) -> bytes:
         return error.partial
     except (OSError, client.HTTPException, ValueError):
         return b''
-
-
-def _tls(settings: settings_module.Settings) -> ssl.SSLContext:
-    trusted = _of_system()
-    if settings.otlp_ca_file:
-        trusted = {'cafile': settings.otlp_ca_file}
-    context = ssl.create_default_context(**trusted)
-    context.set_alpn_protocols(['http/1.1'])
-    if settings.otlp_cert_file:
-        context.load_cert_chain(
-            settings.otlp_cert_file, settings.otlp_key_file, _no_password
-        )
-    return context
-
-
-def _of_system() -> dict[str, Any]:
-    """Return whom other clients of the service trust, as requests finds it.
-
-    :returns: arguments of ``ssl.create_default_context``.
-    """
-    for name in ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'):
-        path = os.environ.get(name)
-        if path:
-            return {'capath' if os.path.isdir(path) else 'cafile': path}
-    return {} if certifi is None else {'cafile': certifi.where()}
-
-
-def _no_password() -> str:
-    # Else OpenSSL would ask for it, on the terminal of the service.
-    raise ValueError('the key of otlp_key_file is encrypted')

@@ -165,9 +165,7 @@ class Gate:
         if self._mode != TRUST:
             return decide(incoming, LINK)
         if incoming.insists:
-            return Parentage(
-                context_module.force(incoming.context), (), True
-            )
+            return Parentage(context_module.force(incoming.context), (), True)
         return decide(incoming, TRUST)
 
     def _asked_for(

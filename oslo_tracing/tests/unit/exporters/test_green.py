@@ -27,7 +27,7 @@ from oslo_tracing.tests.unit.exporters import support
 _HARMLESS = (
     'patcher.py:original for oslo_tracing._real.',
     'patcher.py:is_monkey_patched for oslo_tracing._real.',
-    'green/ssl.py:green_create_default_context for oslo_tracing.exporters.',
+    'green/ssl.py:green_create_default_context for oslo_tracing._tls.',
     'green/ssl.py:verify_mode for ssl.',
 )
 _OF_A_SPAN = (' for opentelemetry.sdk.util.', ' for opentelemetry.attributes.')
