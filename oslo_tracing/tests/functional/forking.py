@@ -79,6 +79,7 @@ class Forking(fixtures.Fixture):
             # What is ended faster than it is sent has to be kept, and
             # sent at the end even if this machine is busy.
             'max_queue_size': 10 * SPANS,
+            'otlp_timeout': 60,
             'shutdown_timeout': 60,
             **options,
         }

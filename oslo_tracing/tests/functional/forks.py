@@ -115,20 +115,12 @@ def with_multiprocessing(method):
         assert one.exitcode == 0
 
 
-def with_cotyledon(method):
-    import cotyledon
-
-    manager = cotyledon.ServiceManager(
-        mp_context=multiprocessing.get_context(method)
-    )
-    manager.add(cotyledon_service(), workers=CHILDREN)
-    manager.run()
-
-
-def cotyledon_service():
+if KIND.startswith('cotyledon'):
     import cotyledon
 
     class Service(cotyledon.Service):
+        """To be found by a child that was not forked."""
+
         def __init__(self, worker_id):
             super().__init__(worker_id)
             set_up()
@@ -136,14 +128,13 @@ def cotyledon_service():
         def run(self):
             child()
 
-    # To be found by a child that was not forked.
-    Service.__qualname__ = 'Service'
-    globals()['Service'] = Service
-    return Service
 
-
-if KIND == 'cotyledon spawn' and __name__ == '__mp_main__':
-    cotyledon_service()
+def with_cotyledon(method):
+    manager = cotyledon.ServiceManager(
+        mp_context=multiprocessing.get_context(method)
+    )
+    manager.add(Service, workers=CHILDREN)
+    manager.run()
 
 
 def with_oslo_service(name):
