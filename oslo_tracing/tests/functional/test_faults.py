@@ -92,7 +92,7 @@ class _Faults:
     protocol = ''
 
     def _speaks_grpc(self):
-        # On eventlet HTTP is spoken instead.
+        # On eventlet HTTP is spoken instead, to the port that was given.
         return self.protocol == 'grpc' and self.runtime != 'eventlet'
 
     def _endpoint(self, found, tls):
