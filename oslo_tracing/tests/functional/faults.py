@@ -83,9 +83,15 @@ def _waits():
 
 
 def _waited():
-    """Return how long this thread waited for a processor, in seconds."""
-    with open('/proc/thread-self/schedstat', 'rb') as file:
-        return int(file.read().split()[1]) / 1e9
+    """Return how long this thread waited for a processor, in seconds.
+
+    Always none where the kernel does not tell.
+    """
+    try:
+        with open('/proc/thread-self/schedstat', 'rb') as file:
+            return int(file.read().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 class _Heart:

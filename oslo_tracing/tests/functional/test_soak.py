@@ -59,7 +59,7 @@ class SoakTest(base.TestCase):
             'threads, HTTP': self._service('threads', 'http'),
             'threads, gRPC and TLS': self._service('threads', 'grpcs'),
             'eventlet, HTTP and TLS': self._service('eventlet', 'https'),
-            'eventlet, gRPC': self._service('eventlet', 'grpc'),
+            'eventlet, HTTP': self._service('eventlet', 'http'),
         }
         looks = []
         begun = time.monotonic()
