@@ -28,11 +28,17 @@ from collections.abc import MutableMapping
 from collections.abc import Sequence
 import hashlib
 import hmac
+import logging
 import re
 import time
 from typing import Any
 
 from oslo_tracing.propagation import messages
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two lines about clocks.
+_QUIET = 60.0
 
 HEADER = 'x-openstack-trace-signature'
 #: The same in an environment of WSGI.
@@ -80,7 +86,7 @@ class Signer:
     :param max_age: how far a signature's time may be from now, in seconds.
     """
 
-    __slots__ = ('_keyed', '_max_age')
+    __slots__ = ('_keyed', '_max_age', '_told')
 
     def __init__(self, keys: Sequence[str], max_age: float) -> None:
         # Keyed once: a copy of the hash is cheaper, and no text with a key
@@ -92,6 +98,7 @@ class Signer:
             for key in keys
         )
         self._max_age = max_age
+        self._told: float | None = None
 
     def sign(self, headers: Mapping[str, str]) -> str:
         """Return the signature of headers that are about to be sent.
@@ -120,9 +127,6 @@ class Signer:
         match = _SIGNATURE.fullmatch(signature)
         if match is None:
             return False
-        stamp = int(match[1])
-        if abs(time.time() - stamp) > self._max_age:
-            return False
         found: list[bytes] = []
         for key, limit in _SIGNED:
             value = environ.get(key, '')
@@ -137,7 +141,23 @@ class Signer:
         for keyed in self._keyed:
             expected = _digest(keyed, match[1], *found).encode()
             verified |= hmac.compare_digest(expected, claimed)
+        if verified and abs(time.time() - int(match[1])) > self._max_age:
+            self._tell_of_clocks()
+            return False
         return verified
+
+    def _tell_of_clocks(self) -> None:
+        now = time.monotonic()
+        if self._told is not None and now - self._told < _QUIET:
+            return
+        self._told = now
+        # Neither whose nor when: that is what a header says.
+        LOG.warning(
+            'A signature of a service was not believed, since its time is '
+            'more than signature_max_age away from the clock here: the '
+            'clocks of two hosts differ, or somebody sends again what was '
+            'signed long ago. Such requests start traces of their own.'
+        )
 
 
 def _digest(keyed: hmac.HMAC, stamp: object, *values: bytes) -> str:

@@ -74,6 +74,19 @@ class KeysTest(base.TestCase):
         ):
             self.assertEqual(mode, self._read(text).incoming, text)
 
+    def test_a_service_that_trusts_everybody_says_so(self):
+        for options, said in (
+            ({}, 1),
+            ({'incoming': 'trust'}, 1),
+            ({'incoming': 'link'}, 0),
+            ({'signing_keys': [KEY]}, 0),
+            ({'trace_http_server': False}, 0),
+        ):
+            before = len(self.log.output)
+            self.useFixture(fixture.SpanRecorder('none', **options))
+            count = self.log.output[before:].count('incoming is trust')
+            self.assertEqual(said, count, options)
+
     def test_trust_and_keys_do_not_go_together(self):
         self._refused(
             f'signing_keys = {KEY}\nincoming = trust', 'incoming', 'signed'

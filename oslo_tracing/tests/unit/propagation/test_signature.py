@@ -145,6 +145,19 @@ class SignatureTest(testtools.TestCase):
             self.at(NOW + away)
             self.assertEqual(verified, self.signer.verifies(signed, ENVIRON))
 
+    def test_clocks_that_differ_are_told_of_once(self):
+        log = self.useFixture(fixtures.FakeLogger('oslo_tracing'))
+        signed = self.signer.sign(HEADERS)
+        other = signature.Signer([OTHER], 60.0).sign(HEADERS)
+        self.at(NOW + 100)
+        # Anybody could write any time.
+        self.assertFalse(self.signer.verifies(other, ENVIRON))
+        self.assertEqual('', log.output)
+        for _ in range(3):
+            self.assertFalse(self.signer.verifies(signed, ENVIRON))
+        self.assertEqual(1, log.output.count('clock here'))
+        self.assertNotIn(str(NOW), log.output)
+
     def test_the_first_key_signs_and_every_key_verifies(self):
         old = signature.Signer([KEY], 60.0)
         adding = signature.Signer([KEY, OTHER], 60.0)

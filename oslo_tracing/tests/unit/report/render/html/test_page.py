@@ -54,8 +54,6 @@ FORBIDDEN = (
 class _Elements(parser.HTMLParser):
     """The elements of a page, with their attributes and their text."""
 
-    CDATA_CONTENT_ELEMENTS = ('script', 'style')
-
     def __init__(self, page):
         super().__init__()
         self.found = []
