@@ -134,13 +134,14 @@ const choose = (index, {details = false, align = false} = {}) => {
     if (!fits(spans[index])) clearFilters();
     arrange();
   }
+  // First, because the rows have less room beside the details.
+  if (details || !byId('details').hidden) showDetails(spans[index]);
   const top = places.get(index) * ROW;
   if (align || top < pane.scrollTop
       || top + ROW > pane.scrollTop + pane.clientHeight) {
     pane.scrollTop = Math.max(0, top - pane.clientHeight / 3);
   }
   draw();
-  if (details || !byId('details').hidden) showDetails(spans[index]);
 };
 
 const clearFilters = () => {
