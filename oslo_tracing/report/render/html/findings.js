@@ -58,4 +58,9 @@ const showFacts = () => {
   fact(facts, 'Services', data.services.map(
     ({name, spans: count}) => `${name || '(no service)'} ${count}`)
     .slice(0, 20).join(', '));
+  // What each service did itself, while it waited for nobody.
+  fact(facts, 'Own time', data.shares.slice(0, 6).map(
+    ([service, kind, , time]) =>
+      `${byName(service)} ${kind.toLowerCase()} ${length(time)}`)
+    .join(', '));
 };

@@ -41,9 +41,12 @@ const rowOf = (span, number) => {
     time.append(mark);
   }
   const took = element('span', {class: 'took', text: length(span.duration)});
+  const begin = percent(span.start);
   const end = percent(span.start + span.duration);
   if (end < 85) took.style.left = `calc(${Math.max(0, end)}% + 4px)`;
-  else took.style.right = `calc(${Math.max(0, 100 - percent(span.start))}% + 4px)`;
+  else if (begin > 15) {
+    took.style.right = `calc(${Math.max(0, 100 - begin)}% + 4px)`;
+  } else took.classList.add('inside');
   time.append(took);
   const classes = ['row'];
   if (span.failed) classes.push('failed');
@@ -75,6 +78,9 @@ const draw = (all = false) => {
 
 const drawAxis = () => {
   const axis = byId('axis');
+  // The rows have a scroll bar beside them, what stands above them has not.
+  const bar = `${pane.offsetWidth - pane.clientWidth}px`;
+  for (const above of [axis, byId('overview')]) above.style.marginRight = bar;
   axis.replaceChildren();
   for (let tick = 0; tick < 5; tick += 1) {
     const time = view.start + (view.end - view.start) * tick / 5;
@@ -128,13 +134,14 @@ const choose = (index, {details = false, align = false} = {}) => {
     if (!fits(spans[index])) clearFilters();
     arrange();
   }
+  // First, because the rows have less room beside the details.
+  if (details || !byId('details').hidden) showDetails(spans[index]);
   const top = places.get(index) * ROW;
   if (align || top < pane.scrollTop
       || top + ROW > pane.scrollTop + pane.clientHeight) {
     pane.scrollTop = Math.max(0, top - pane.clientHeight / 3);
   }
   draw();
-  if (details || !byId('details').hidden) showDetails(spans[index]);
 };
 
 const clearFilters = () => {
