@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-import os
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import fixtures
 
 from oslo_tracing.sampling import rate_limit
 from oslo_tracing.tests import base
+from oslo_tracing.tests.unit.exporters import support
 
 # In a process of its own: monkey patching cannot be taken back.
 _UNDER_EVENTLET = '''
@@ -29,6 +29,7 @@ from oslo_tracing.sampling import rate_limit
 
 bucket = rate_limit.TokenBucket(lambda: 50.0)
 real = patcher.original('threading')
+assert type(bucket._process.lock).__module__ == '_thread'
 taken = []
 
 
@@ -130,6 +131,18 @@ class TokenBucketTest(base.TestCase):
             thread.join()
         self.assertEqual(100, len(taken))
 
+    def test_two_threads_do_not_take_at_once(self):
+        taken = []
+        thread = threading.Thread(
+            target=lambda: taken.append(self.bucket.take())
+        )
+        with self.bucket._process.lock:
+            thread.start()
+            thread.join(0.2)
+            self.assertEqual([], taken)
+        thread.join()
+        self.assertEqual([True], taken)
+
     def test_it_can_be_asked_while_it_answers(self):
         # As by a span that the garbage collector starts within take().
         answers = []
@@ -155,17 +168,10 @@ class TokenBucketTest(base.TestCase):
         holder = threading.Thread(target=hold, daemon=True)
         holder.start()
         self.assertTrue(locked.wait(60))
-        pid = os.fork()
-        if not pid:
-            taken = 99
-            try:
-                taken = self._take_all()
-            finally:
-                os._exit(taken)
+        status = support.status_of_child(lambda: self._take_all() == 2)
         forked.set()
         holder.join()
-        _pid, status = os.waitpid(pid, 0)
-        self.assertEqual(2, os.waitstatus_to_exitcode(status))
+        self.assertEqual(0, status)
         self.assertEqual(0, self._take_all())
 
     def test_under_eventlet_real_threads_can_ask_too(self):
