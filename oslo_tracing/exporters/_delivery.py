@@ -133,11 +133,8 @@ class Delivery:
             # Counted already, by whom it may concern.
             return
         for name, owed in self._owed.items():
-            self.lose(
-                counters.SHUT_DOWN,
-                owed.give_up(),
-                f'{name}: {owed.why}' if owed.why else '',
-            )
+            why = f'{name}: {owed.why}' if owed.why else ''
+            self.lose(counters.SHUT_DOWN, owed.give_up(), why)
 
     def export(self, batch: _Spans) -> None:
         """Hand a batch to every exporter; one that fails stops no other.

@@ -83,7 +83,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     'fixture': RECORDING
     | {'exporters', 'integrations', 'provider', 'service'},
     'report': {'_printable', 'attributes', 'exceptions'},
-    'cmd': {'report', 'attributes', 'exceptions', '_printable', '__init__'},
+    'checks': LEAVES
+    | {'context', 'exceptions', 'sampling', 'scrub', 'service', 'settings'},
+    'cmd': {
+        '__init__',
+        '_printable',
+        'attributes',
+        'checks',
+        'exceptions',
+        'report',
+    },
     'osc': {
         '__init__',
         '_guard',

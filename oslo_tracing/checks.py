@@ -1,0 +1,188 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What would be traced with a configuration, and what is wrong with it.
+
+For an operator, before a service is restarted: nothing here runs in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+import dataclasses
+import importlib.util
+from typing import Final
+from urllib import parse
+
+from oslo_config import cfg
+
+from oslo_tracing import exceptions
+from oslo_tracing import opts
+from oslo_tracing.sampling import rules
+from oslo_tracing.scrub import names
+from oslo_tracing.scrub import urls
+from oslo_tracing import service
+from oslo_tracing import settings as settings_module
+
+OK: Final = 'ok'
+WARNING: Final = 'warning'
+ERROR: Final = 'error'
+
+#: What each option needs to trace anything.
+_LIBRARIES: Final = (
+    ('trace_http_client', 'requests', 'outgoing HTTP'),
+    ('trace_rpc', 'oslo_messaging', 'RPC'),
+    ('trace_notifications', 'oslo_messaging', 'notifications'),
+    ('trace_db', 'sqlalchemy', 'SQL'),
+)
+_SPAN: Final = 'oslo-tracing check'
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One thing that was looked at.
+
+    :param level: ``OK``, ``WARNING`` or ``ERROR``.
+    :param text: one sentence.
+    """
+
+    level: str
+    text: str
+
+
+def check(
+    conf: cfg.ConfigOpts,
+    service_name: str | None = None,
+    request: tuple[str, str] | None = None,
+    send: bool = True,
+) -> Iterator[Result]:
+    """Look at a configuration.
+
+    :param conf: as a service has it, after its files have been read.
+    :param service_name: what the service calls itself in code.
+    :param request: method and URL of a request to decide on.
+    :param send: whether one span is made and sent as the service would.
+    :returns: what was found, in the order of looking; after an ``ERROR``
+        on the options themselves there is nothing more to look at.
+    """
+    opts.register_opts(conf)
+    try:
+        settings = settings_module.read(conf, service_name)
+    except exceptions.InvalidOption as error:
+        yield Result(ERROR, str(error))
+        return
+    if not settings.enabled:
+        yield Result(ERROR, 'tracing is off: [tracing] enabled is False')
+        return
+    yield Result(
+        OK,
+        f'spans of {settings.service_name} go to '
+        f'{", ".join(settings.exporters) or "nowhere"}',
+    )
+    looks: Iterable[Callable[[settings_module.Settings], Iterator[Result]]]
+    looks = (_sampling, _trust, _libraries)
+    for look in looks:
+        yield from look(settings)
+    try:
+        if request is not None:
+            yield from _decision(settings, *request)
+        if send:
+            yield from _sent(conf, service_name)
+    except exceptions.InvalidOption as error:
+        yield Result(ERROR, str(error))
+
+
+def _sampling(settings: settings_module.Settings) -> Iterator[Result]:
+    text = f'sampler {settings.sampler}'
+    if 'ratio' in settings.sampler:
+        text += f' {settings.sample_ratio:g}'
+    found = [each for each in settings.sampling_rules if each.strip()]
+    text += f', {len(found)} rule' + ('s' if len(found) != 1 else '')
+    if settings.max_traces_per_second:
+        text += f', at most {settings.max_traces_per_second:g} a second'
+    yield Result(OK, text)
+
+
+def _trust(settings: settings_module.Settings) -> Iterator[Result]:
+    if not settings.trace_http_server:
+        yield Result(WARNING, 'requests are not traced: trace_http_server')
+    elif settings.incoming == 'trust':
+        yield Result(
+            WARNING,
+            'incoming = trust: whoever can send a request to this service '
+            'can join a trace, and have it recorded or not; set '
+            'signing_keys, or incoming = link, where strangers can reach it',
+        )
+    else:
+        yield Result(OK, f'incoming = {settings.incoming}')
+
+
+def _libraries(settings: settings_module.Settings) -> Iterator[Result]:
+    for option, module, what in _LIBRARIES:
+        if not getattr(settings, option):
+            yield Result(OK, f'{what}: not traced, {option} is False')
+        elif importlib.util.find_spec(module) is None:
+            yield Result(
+                OK, f'{what}: nothing to trace, {module} is not installed here'
+            )
+        else:
+            yield Result(OK, f'{what}: traced')
+
+
+def _decision(
+    settings: settings_module.Settings, method: str, url: str
+) -> Iterator[Result]:
+    """Tell the name of a request that starts a trace, and who decides."""
+    known = names.method(method)[0]
+    path = parse.unquote(parse.urlsplit(url).path) or '/'
+    name = f'{known} {names.cleaned_path(urls.path(path))}'
+    yield Result(OK, f'rules and Jaeger know the request as "{name}"')
+    for text in settings.sampling_rules:
+        table = rules.compiled([text]).get(rules.SERVER)
+        least = None if table is None else table.threshold(name)
+        if least is not None:
+            yield Result(OK, f'recorded as the rule says: {text.strip()}')
+            return
+    yield Result(OK, f'no rule is for it: {settings.sampler} decides')
+
+
+def _sent(conf: cfg.ConfigOpts, service_name: str | None) -> Iterator[Result]:
+    """Make a span and send it, by the very way of the service."""
+    from oslo_tracing import context
+
+    tracing = service.set_up(conf, service_name, only=())
+    if tracing is None or tracing.processor is None:
+        yield Result(ERROR, 'no span could be made: the log says why')
+        return
+    try:
+        # Recorded whatever the sampler says: it is about the way.
+        span = tracing.tracer('check').start_span(
+            _SPAN, context.force(context.silent(), granted=True)
+        )
+        trace_id = f'{span.get_span_context().trace_id:032x}'
+        span.end()
+        tracing.processor.force_flush(
+            int(1000 * tracing.settings.otlp_timeout)
+        )
+    finally:
+        service.shutdown()
+    counted = tracing.stats.snapshot()
+    arrived = ', '.join(counted['exported'])
+    if arrived:
+        yield Result(OK, f'a test span arrived ({arrived}), trace {trace_id}')
+    for cause, trouble in tracing.stats.troubles().items():
+        why = trouble['why'] or cause
+        yield Result(ERROR, f'the test span did not arrive: {why}')
+    if not arrived and not counted['dropped']:
+        yield Result(ERROR, 'the test span went nowhere: no exporter')

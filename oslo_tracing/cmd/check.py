@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``oslo-tracing check``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+from cliff import command
+from oslo_config import cfg
+
+from oslo_tracing import _printable
+from oslo_tracing import checks
+from oslo_tracing.cmd import common
+
+_EPILOG = (
+    'exit codes: 0 the service would be traced, warnings or not; 1 it would '
+    'not, or its spans would not arrive.'
+)
+
+
+class Check(command.Command):
+    """Say what would be traced with a configuration, and what is wrong.
+
+    Reads the files as the service does, decides on a request where one is
+    given, and sends one test span to where the spans of the service go.
+    """
+
+    def get_epilog(self) -> str:
+        """Return what help ends with."""
+        return _EPILOG
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Build the parser of this command."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--config-file',
+            metavar='PATH',
+            action='append',
+            default=[],
+            help='a configuration file of the service; may be given several '
+            'times, the last one wins',
+        )
+        parser.add_argument(
+            '--config-dir',
+            metavar='PATH',
+            action='append',
+            default=[],
+            help='a directory with such files (*.conf)',
+        )
+        parser.add_argument(
+            '--service-name',
+            metavar='NAME',
+            help='what the service calls itself, as nova-api, unless the '
+            'files do',
+        )
+        parser.add_argument(
+            '--method',
+            default='GET',
+            help='of the request at URL; default: GET',
+        )
+        parser.add_argument(
+            '--no-span',
+            action='store_true',
+            help='send no test span',
+        )
+        parser.add_argument(
+            'url',
+            metavar='URL',
+            nargs='?',
+            help='a request: print the name that sampling_rules and Jaeger '
+            'know it by, and which rule decides on it',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Look at the configuration and print what was found."""
+        # What a service would note when it starts is said better here.
+        logging.getLogger('oslo_tracing').setLevel(logging.ERROR)
+        conf = cfg.ConfigOpts()
+        args = [
+            part
+            for option, paths in (
+                ('--config-file', parsed_args.config_file),
+                ('--config-dir', parsed_args.config_dir),
+            )
+            for path in paths
+            for part in (option, path)
+        ]
+        try:
+            conf(args, project='oslo-tracing', default_config_files=[])
+        except cfg.Error as exc:
+            self.app.stdout.write(f'error: {_printable.printable(str(exc))}\n')
+            return common.FAILED
+        request = None
+        if parsed_args.url:
+            request = (parsed_args.method, parsed_args.url)
+        code = common.FOUND
+        for result in checks.check(
+            conf,
+            parsed_args.service_name,
+            request,
+            send=not parsed_args.no_span,
+        ):
+            if result.level == checks.ERROR:
+                code = common.FAILED
+            text = _printable.printable(result.text)
+            self.app.stdout.write(f'{result.level}: {text}\n')
+        return code
