@@ -54,7 +54,7 @@ FORBIDDEN = (
 class _Elements(parser.HTMLParser):
     """The elements of a page, with their attributes and their text."""
 
-    CDATA_CONTENT_ELEMENTS = ('script', 'style')
+    CDATA_CONTENT_ELEMENTS = ('script', 'style')  # type: ignore[misc]
 
     def __init__(self, page):
         super().__init__()
