@@ -46,11 +46,13 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     """Let the user say where traces are read from."""
     parser.add_argument(
         '--source',
-        metavar='PATH',
+        metavar='SOURCE',
         default=os.environ.get(_VARIABLE),
         help='where to read: a file of OTLP JSON (one document a line, as '
         'the file exporter and collectors write it; also gzipped), a '
-        'directory with all such files below it, or - for standard input; '
+        'directory with all such files below it, - for standard input, or '
+        'the query API of a server: jaeger+http://HOST:16686 or '
+        'zipkin+http://HOST:9411, also with https; '
         f'default: the environment variable {_VARIABLE}',
     )
 
@@ -62,7 +64,7 @@ def open_source(parsed_args: argparse.Namespace) -> sources.Source:
     """
     if not parsed_args.source:
         raise sources.SourceError(
-            f'no source: give --source PATH or set {_VARIABLE}'
+            f'no source: give --source SOURCE or set {_VARIABLE}'
         )
     return sources.open_source(parsed_args.source)
 

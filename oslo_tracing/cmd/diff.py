@@ -65,7 +65,7 @@ class Diff(common.Rows):
         parser.add_argument(
             '--with',
             dest='other',
-            metavar='PATH',
+            metavar='SOURCE',
             help='where AFTER is read; default: the same source',
         )
         return parser
