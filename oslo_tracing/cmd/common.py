@@ -118,6 +118,13 @@ class Rows(lister.Lister):
         """Add the options that say where to read."""
         add_source(parser)
 
+    def open_source(self, parsed_args: argparse.Namespace) -> sources.Source:
+        """Open what ``--source`` names."""
+        source = open_source(parsed_args)
+        # Unlike what was given it holds no password.
+        self._source_name = source.name
+        return source
+
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command; the code tells whether there was something."""
         self._found = False
@@ -133,7 +140,7 @@ class Rows(lister.Lister):
         self._found = bool(rows)
         if not rows:
             self.app.stderr.write(
-                f'{self.nothing} in {shown(parsed_args.source)}\n'
+                f'{self.nothing} in {shown(self._source_name)}\n'
             )
         wanted = rows[: parsed_args.limit]
         if parsed_args.formatter == 'csv':

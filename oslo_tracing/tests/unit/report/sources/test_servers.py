@@ -15,12 +15,14 @@
 import base64
 import contextlib
 import http.server
+import io
 import json
 import ssl
 import threading
 
 import fixtures
 
+from oslo_tracing.cmd import main
 from oslo_tracing.report import sources
 from oslo_tracing.report.sources import _http
 from oslo_tracing.report.sources import base as sources_base
@@ -127,6 +129,31 @@ class ServerTest(base.TestCase):
             'Basic ' + base64.b64encode(b'ann:s3cret/@').decode(),
             headers['Authorization'],
         )
+
+    def test_no_command_shows_a_password(self):
+        self.server.answers([])
+        name = f'zipkin+http://ann:s3cret@{self.server.host}'
+        for arguments in (
+            ['list'],
+            ['top'],
+            ['map'],
+            ['show', _ID],
+            ['export', _ID],
+            ['report', _ID],
+            ['report', '--all'],
+            ['diff', _ID, _ID],
+            ['diff', 'all', 'all', '--with', name],
+        ):
+            told = io.StringIO()
+            with (
+                contextlib.redirect_stdout(told),
+                contextlib.redirect_stderr(told),
+            ):
+                self.assertNotEqual(
+                    0, main.main([*arguments, '--source', name])
+                )
+            self.assertIn(f'zipkin+http://{self.server.host}', told.getvalue())
+            self.assertNotIn('s3cret', told.getvalue())
 
     def test_a_bad_address_does_not_show_its_password(self):
         for text in (
