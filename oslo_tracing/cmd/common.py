@@ -21,6 +21,7 @@ from typing import Any
 from typing import Final
 from typing import TextIO
 
+from cliff import command
 from cliff import lister
 
 from oslo_tracing import _printable
@@ -46,11 +47,13 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     """Let the user say where traces are read from."""
     parser.add_argument(
         '--source',
-        metavar='PATH',
+        metavar='SOURCE',
         default=os.environ.get(_VARIABLE),
         help='where to read: a file of OTLP JSON (one document a line, as '
         'the file exporter and collectors write it; also gzipped), a '
-        'directory with all such files below it, or - for standard input; '
+        'directory with all such files below it, - for standard input, or '
+        'the query API of a server: jaeger+http://HOST:16686 or '
+        'zipkin+http://HOST:9411, also with https; '
         f'default: the environment variable {_VARIABLE}',
     )
 
@@ -62,7 +65,7 @@ def open_source(parsed_args: argparse.Namespace) -> sources.Source:
     """
     if not parsed_args.source:
         raise sources.SourceError(
-            f'no source: give --source PATH or set {_VARIABLE}'
+            f'no source: give --source SOURCE or set {_VARIABLE}'
         )
     return sources.open_source(parsed_args.source)
 
@@ -88,6 +91,24 @@ def csv_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
         else cell
         for cell in row
     )
+
+
+class Reader(command.Command):
+    """A command that reads traces, and prints them in a way of its own."""
+
+    def get_epilog(self) -> str:
+        """Return what help ends with."""
+        return EPILOG
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Build the parser: where to read."""
+        parser = super().get_parser(prog_name)
+        add_source(parser)
+        return parser
+
+    def missing(self, what: str, source: sources.Source) -> None:
+        """Say what is not in a source."""
+        self.app.stderr.write(f'{what} in {shown(source.name)}\n')
 
 
 class Rows(lister.Lister):
@@ -116,6 +137,13 @@ class Rows(lister.Lister):
         """Add the options that say where to read."""
         add_source(parser)
 
+    def open_source(self, parsed_args: argparse.Namespace) -> sources.Source:
+        """Open what ``--source`` names."""
+        source = open_source(parsed_args)
+        # Unlike what was given it holds no password.
+        self._source_name = source.name
+        return source
+
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command; the code tells whether there was something."""
         self._found = False
@@ -131,7 +159,7 @@ class Rows(lister.Lister):
         self._found = bool(rows)
         if not rows:
             self.app.stderr.write(
-                f'{self.nothing} in {shown(parsed_args.source)}\n'
+                f'{self.nothing} in {shown(self._source_name)}\n'
             )
         wanted = rows[: parsed_args.limit]
         if parsed_args.formatter == 'csv':

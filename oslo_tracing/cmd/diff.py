@@ -65,7 +65,7 @@ class Diff(common.Rows):
         parser.add_argument(
             '--with',
             dest='other',
-            metavar='PATH',
+            metavar='SOURCE',
             help='where AFTER is read; default: the same source',
         )
         return parser
@@ -75,7 +75,7 @@ class Diff(common.Rows):
     ) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
         """Read both sides and make the rows."""
         with contextlib.ExitStack() as stack:
-            before = common.open_source(parsed_args)
+            before = self.open_source(parsed_args)
             stack.callback(before.close)
             after = before
             if parsed_args.other:

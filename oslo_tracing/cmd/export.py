@@ -17,14 +17,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 
-from cliff import command
-
 from oslo_tracing.cmd import common
 from oslo_tracing.report.render import chrome
 from oslo_tracing.report.render import otlp
 
 
-class Export(command.Command):
+class Export(common.Reader):
     """Write traces for other tools.
 
     otlp is one document of OTLP JSON a line, which this command, the
@@ -32,14 +30,9 @@ class Export(command.Command):
     speedscope and chrome://tracing.
     """
 
-    def get_epilog(self) -> str:
-        """Return what help ends with."""
-        return common.EPILOG
-
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser of this command."""
         parser = super().get_parser(prog_name)
-        common.add_source(parser)
         parser.add_argument(
             'ids',
             metavar='ID',
@@ -63,10 +56,7 @@ class Export(command.Command):
             for text in parsed_args.ids:
                 traces = source.find(text)
                 if not traces:
-                    self.app.stderr.write(
-                        f'no trace for {common.shown(text)} in '
-                        f'{common.shown(source.name)}\n'
-                    )
+                    self.missing(f'no trace for {common.shown(text)}', source)
                 found.update({trace.trace_id: trace for trace in traces})
             common.tell_problems(source, self.app.stderr)
         if not found:

@@ -70,7 +70,7 @@ class List(common.Rows):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
         """Read the source and make the rows."""
-        with contextlib.closing(common.open_source(parsed_args)) as source:
+        with contextlib.closing(self.open_source(parsed_args)) as source:
             found = source.summaries(filters.query(parsed_args))
             common.tell_problems(source, self.app.stderr)
         found.sort(key=_ORDERS[parsed_args.sort], reverse=True)

@@ -60,7 +60,7 @@ class Map(common.Rows):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
         """Read the source and make the rows."""
-        with contextlib.closing(common.open_source(parsed_args)) as source:
+        with contextlib.closing(self.open_source(parsed_args)) as source:
             self._calls = callers.calls(source.traces())
             common.tell_problems(source, self.app.stderr)
         rows = [_row(each) for each in self._calls]

@@ -19,8 +19,6 @@ import contextlib
 import os
 from typing import Final
 
-from cliff import command
-
 from oslo_tracing.cmd import common
 from oslo_tracing.cmd import filters
 from oslo_tracing.report import model
@@ -31,21 +29,16 @@ from oslo_tracing.report import summary
 _INDEX: Final = 'index.html'
 
 
-class Report(command.Command):
+class Report(common.Reader):
     """Write traces as HTML pages: one file each, to mail or to keep with logs.
 
     A page needs no server and loads nothing. One trace is one file; for
     more than one, or with --all, a directory with an index is written.
     """
 
-    def get_epilog(self) -> str:
-        """Return what help ends with."""
-        return common.EPILOG
-
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser of this command."""
         parser = super().get_parser(prog_name)
-        common.add_source(parser)
         filters.add(parser)
         parser.add_argument(
             'ids',
@@ -99,7 +92,7 @@ class Report(command.Command):
         found = source.summaries(filters.query(parsed_args))
         found = found[: parsed_args.limit]
         if not found:
-            self._missing('no traces', source)
+            self.missing('no traces', source)
             return ''
         wanted = {each.trace_id for each in found}
         directory = parsed_args.output or 'traces'
@@ -114,11 +107,11 @@ class Report(command.Command):
         traces: dict[str, model.Trace] = {}
         ids = parsed_args.ids or [s.trace_id for s in source.summaries()[:1]]
         if not ids:
-            self._missing('no traces', source)
+            self.missing('no traces', source)
         for text in ids:
             found = source.find(text)
             if not found:
-                self._missing(f'no trace for {common.shown(text)}', source)
+                self.missing(f'no trace for {common.shown(text)}', source)
             traces.update((trace.trace_id, trace) for trace in found)
         if not traces:
             return ''
@@ -134,9 +127,6 @@ class Report(command.Command):
         spans = (span for each in traces.values() for span in each.spans)
         summaries = summary.summarize(spans).values()
         return _index(directory, parsed_args.title, list(summaries))
-
-    def _missing(self, what: str, source: sources.Source) -> None:
-        self.app.stderr.write(f'{what} in {common.shown(source.name)}\n')
 
 
 def _page(trace_id: str) -> str:

@@ -20,8 +20,6 @@ import os
 import shutil
 from typing import TextIO
 
-from cliff import command
-
 from oslo_tracing import _printable
 from oslo_tracing.cmd import common
 from oslo_tracing.report import model
@@ -30,7 +28,7 @@ from oslo_tracing.report.render import tree
 from oslo_tracing.report import sources
 
 
-class Show(command.Command):
+class Show(common.Reader):
     """Show a trace as a tree, with where its time went and what failed.
 
     Each line tells when a span started (ms after the first one), how long
@@ -40,14 +38,9 @@ class Show(command.Command):
     parent is named but not in the data stand below the tree as orphans.
     """
 
-    def get_epilog(self) -> str:
-        """Return what help ends with."""
-        return common.EPILOG
-
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser of this command."""
         parser = super().get_parser(prog_name)
-        common.add_source(parser)
         parser.add_argument(
             'id',
             metavar='ID',

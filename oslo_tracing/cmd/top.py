@@ -75,7 +75,7 @@ class Top(common.Rows):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
         """Read the source and make the rows."""
-        with contextlib.closing(common.open_source(parsed_args)) as source:
+        with contextlib.closing(self.open_source(parsed_args)) as source:
             found = top.count(source.spans())
             common.tell_problems(source, self.app.stderr)
         if parsed_args.kind:

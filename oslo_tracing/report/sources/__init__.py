@@ -14,19 +14,37 @@
 
 from __future__ import annotations
 
+import re
+
 from oslo_tracing.report.sources import base
 from oslo_tracing.report.sources import files
+from oslo_tracing.report.sources import jaeger
+from oslo_tracing.report.sources import zipkin
 
 Source = base.Source
 SourceError = base.SourceError
+
+_SERVERS = {'jaeger': jaeger.JaegerSource, 'zipkin': zipkin.ZipkinSource}
+_SERVER = re.compile(r'(?:([a-z]+)\+)?(https?://.*)', re.ASCII | re.DOTALL)
 
 
 def open_source(text: str) -> base.Source:
     """Open what a user named.
 
-    :param text: a file or directory of OTLP JSON, also gzipped, or ``-``
-        for standard input.
+    :param text: a file or directory of OTLP JSON, also gzipped, ``-`` for
+        standard input, or a server, such as ``jaeger+http://host:16686`` or
+        ``zipkin+https://host:9411``.
     :returns: the source; nothing of it has been read yet.
     :raises SourceError: when there is no such thing.
     """
-    return files.FileSource(text)
+    server = _SERVER.fullmatch(text)
+    if not server:
+        return files.FileSource(text)
+    make = _SERVERS.get(server[1])
+    if make is None:
+        # Not the URL: it may hold a password.
+        raise base.SourceError(
+            'say what the server is, as in jaeger+http://host:16686; known: '
+            + ', '.join(sorted(_SERVERS))
+        )
+    return make(server[2])

@@ -11,14 +11,19 @@ drawAxis();
 drawOverview();
 
 byId('tools').addEventListener('submit', (event) => event.preventDefault());
-byId('tools').addEventListener('input', () => {
+const filtered = () => {
   filter.service = byId('service').value;
   filter.kind = byId('kind').value;
   filter.errors = byId('errors').checked;
   filter.critical = byId('critical').checked;
   filter.search = byId('search').value;
   refresh();
-});
+};
+// Not everything that chooses for people (extensions, assistive programs) tells
+// of it in both ways.
+for (const name of ['input', 'change']) {
+  byId('tools').addEventListener(name, filtered);
+}
 byId('search').addEventListener('keydown', (event) => {
   if (event.key === 'Enter') nextHit(event.shiftKey ? -1 : 1);
   if (event.key === 'Escape') pane.focus();

@@ -161,7 +161,7 @@ class ShowTest(CommandTestCase):
             data.line('nova', data.span(1, trace_id='3a48' + 'b' * 28)),
         )
         for argv, said in (
-            (['show'], 'no source: give --source PATH'),
+            (['show'], 'no source: give --source SOURCE'),
             (['show', '--source', '/no/such'], 'cannot read /no/such'),
             (['show', '--source', self.path, 'zz'], 'zz is no id'),
             (['show', '--source', self.path, '3a48'], '2 traces start with'),

@@ -1,0 +1,156 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Asks servers: bounded in size and in time, and never led elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import re
+import ssl
+import time
+from typing import Any
+from typing import Final
+import urllib.parse
+
+from oslo_tracing.report.sources import _json
+
+#: Bytes of the longest answer that is read.
+_MAX_ANSWER: Final = 64 * 1024 * 1024
+#: Seconds that the server may stay silent, and that one answer may take.
+_SILENCE: Final = 30.0
+_WHOLE: Final = 120.0
+_CHUNK: Final = 256 * 1024
+_HOST: Final = re.compile('[0-9A-Za-z._:-]+', re.ASCII)
+
+
+class NoAnswer(Exception):
+    """The server did not say what it was asked for."""
+
+
+class NotFound(NoAnswer):
+    """The server does not know what it was asked for."""
+
+
+class Client:
+    """One server, or a path of one.
+
+    Redirects are not followed: what is asked, and the credentials with it,
+    go where the user said and nowhere else. Certificates are verified
+    against those that the system trusts, or ``SSL_CERT_FILE``.
+
+    :param url: ``http`` or ``https``; may hold a user and a password, which
+        are sent (RFC 7617) and never shown.
+    :raises ValueError: when it is no such URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname
+        if parts.scheme not in ('http', 'https') or parts.query:
+            raise ValueError
+        if parts.fragment or not host or not _HOST.fullmatch(host):
+            raise ValueError
+        self._secure = parts.scheme == 'https'
+        self._host = host
+        self._port = parts.port
+        self._path = urllib.parse.quote(parts.path.rstrip('/'), safe='/%')
+        self._headers = {
+            'Accept': 'application/json',
+            'Accept-Encoding': 'identity',
+            'User-Agent': 'oslo-tracing',
+        }
+        if parts.username is not None:
+            pair = ':'.join(
+                urllib.parse.unquote(each or '')
+                for each in (parts.username, parts.password)
+            )
+            coded = base64.b64encode(pair.encode()).decode()
+            self._headers['Authorization'] = f'Basic {coded}'
+        # Built anew, so that nothing but these can be in it.
+        shown = f'[{host}]' if ':' in host else host
+        port = '' if self._port is None else f':{self._port}'
+        self.shown = f'{parts.scheme}://{shown}{port}{self._path}'
+
+    def get(self, path: str, **query: str | int) -> tuple[Any, bool]:
+        """Ask for JSON.
+
+        :param path: below the URL; what comes from elsewhere must have been
+            checked before.
+        :param query: parameters of the URL.
+        :returns: the answer, and whether all of it was UTF-8.
+        :raises NoAnswer: when there is none that may be read.
+        """
+        address = self._path + path
+        if query:
+            address += '?' + urllib.parse.urlencode(query)
+        connection = self._connection()
+        try:
+            connection.request('GET', address, headers=self._headers)
+            # Zipkin counts on six bytes for U+2028, writes three, and fills
+            # its answer up with NULs.
+            return _json.loads(self._read(connection).rstrip(b'\0'))
+        except _json.NotJson as exc:
+            raise NoAnswer(f'its answer is {exc}') from None
+        except TimeoutError:
+            raise NoAnswer('it did not answer in time') from None
+        except ssl.SSLError as exc:
+            raise NoAnswer(exc.reason or 'TLS failed') from None
+        except OSError as exc:
+            raise NoAnswer(exc.strerror or type(exc).__name__) from None
+        except (http.client.HTTPException, ValueError) as exc:
+            # Their texts may repeat what was sent.
+            raise NoAnswer(f'no HTTP ({type(exc).__name__})') from None
+        finally:
+            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._secure:
+            return http.client.HTTPSConnection(
+                self._host,
+                self._port,
+                timeout=_SILENCE,
+                context=ssl.create_default_context(),
+            )
+        return http.client.HTTPConnection(
+            self._host, self._port, timeout=_SILENCE
+        )
+
+    def _read(self, connection: http.client.HTTPConnection) -> bytes:
+        until = time.monotonic() + _WHOLE
+        with connection.getresponse() as response:
+            if response.status == 404:
+                raise NotFound('it answered 404')
+            if response.status in range(300, 400):
+                raise NoAnswer(
+                    f'it answered {response.status}; redirects are not '
+                    'followed'
+                )
+            if response.status != 200:
+                raise NoAnswer(f'it answered {response.status}')
+            if response.getheader('Content-Encoding', 'identity') != (
+                'identity'
+            ):
+                raise NoAnswer('its answer is packed')
+            answer = bytearray()
+            while chunk := response.read1(_CHUNK):
+                answer += chunk
+                if len(answer) > _MAX_ANSWER:
+                    raise NoAnswer(
+                        f'its answer is over {_MAX_ANSWER >> 20} MiB'
+                    )
+                if time.monotonic() > until:
+                    raise TimeoutError
+            if response.length:
+                raise NoAnswer('its answer is cut short')
+        return bytes(answer)

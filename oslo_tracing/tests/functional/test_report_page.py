@@ -1,0 +1,353 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The report page in a browser, as people use it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import fixtures
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support import select
+from selenium.webdriver.support import wait
+from testtools import content
+
+from oslo_tracing.report.render import html
+from oslo_tracing.report import sources
+from oslo_tracing.tests import base
+from oslo_tracing.tests.functional import browser
+from oslo_tracing.tests.unit.report import maker
+
+#: Seconds; the aim is one. A busy machine must not fail the test.
+_USABLE_WITHIN = 15
+_READY = "return document.documentElement.dataset.ready === 'yes'"
+#: Where one of these were run or loaded, somebody would be told.
+_HOSTILE = (
+    '</script><script>window.hurt = 1</script>',
+    '<img src=x onerror="window.hurt = 1">',
+    '"><svg onload=window.hurt=1>',
+    'javascript:window.hurt=1',
+    'https://192.0.2.1/track.png',
+    '<!--<script>',
+    '\u2028window.hurt = 1//\u202e\x00\x1b[31m',
+    '\ud800',
+    "');window.hurt=1;('",
+)
+
+
+def _boot(count):
+    """Return a trace of ``count`` spans, the last of which failed."""
+    made = maker.Maker()
+    root = made.span(
+        'POST /servers', 0, count + 100, kind='SERVER', service='nova-api'
+    )
+    parent = root
+    for number in range(1, count):
+        if number % 20 == 1:
+            parent = made.span(
+                f'step {number}',
+                number,
+                number + 20,
+                root,
+                service=f'service-{number // 20 % 9}',
+            )
+            continue
+        more = {'status': 'ERROR'} if number == count - 1 else {}
+        made.span(
+            'SELECT instances',
+            number + 0.2,
+            number + 0.9,
+            parent,
+            kind='CLIENT',
+            service=parent.service,
+            attributes={
+                'db.system.name': 'mysql',
+                'db.query.text': 'SELECT a FROM instances WHERE '
+                f'instances.id = ? AND number = {number}',
+            },
+            **more,
+        )
+    return made.trace()
+
+
+class ReportPageTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.browser = self.useFixture(browser.Browser(self))
+        self.driver = self.browser.driver
+        self.directory = self.useFixture(fixtures.TempDir()).path
+
+    def _open(self, text, fragment=''):
+        path = pathlib.Path(self.directory, 'page.html')
+        path.write_text(text, encoding='utf-8')
+        return self._get(path, fragment)
+
+    def _get(self, path, fragment=''):
+        self.browser.requests()
+        address = path.as_uri()
+        begun = time.monotonic()
+        self.driver.get(address + fragment)
+        self._until(lambda: self.driver.execute_script(_READY))
+        took = time.monotonic() - begun
+        asked = {
+            url.partition('#')[0]
+            for url in self.browser.requests()
+            # The page's empty icon is in the page.
+            if not url.startswith('data:')
+        }
+        self.assertEqual({address}, asked)
+        return took
+
+    def _until(self, condition):
+        wait.WebDriverWait(self.driver, 60, 0.02).until(lambda _: condition())
+
+    def _harmless(self):
+        self.assertEqual([], self.browser.complaints())
+        loaded = self.driver.execute_script(
+            "return performance.getEntriesByType('resource').map(e => e.name)"
+            ".filter(name => !name.startsWith('data:'))"
+        )
+        self.assertEqual([], loaded)
+        self.assertEqual([], self.browser.requests())
+        self.assertIsNone(
+            self.driver.execute_script('return window.hurt ?? null')
+        )
+
+    def _one(self, css):
+        return self.driver.find_element(By.CSS_SELECTOR, css)
+
+    def _rows(self):
+        """Return how many rows the list has, drawn or scrolled away."""
+        return self.driver.execute_script(
+            "return Number(document.querySelector('.row')"
+            "?.getAttribute('aria-setsize') ?? 0)"
+        )
+
+    def _chosen(self):
+        """Return the chosen row's text, if it can be seen."""
+        return self.driver.execute_script(
+            "const row = document.querySelector('.row.chosen');"
+            "const pane = document.getElementById('waterfall');"
+            'if (!row) return null;'
+            'const [a, b] = [row, pane].map(e => e.getBoundingClientRect());'
+            'return a.top >= b.top - 1 && a.bottom <= b.bottom + 1'
+            "  ? row.querySelector('.name').textContent : null"
+        )
+
+    def _press(self, *keys):
+        for key in keys:
+            self.driver.switch_to.active_element.send_keys(key)
+
+    def _axis(self):
+        return self._one('#axis').text
+
+    def test_clicks_searches_zooms_folds_and_filters(self):
+        self._open(html.page(_boot(1000)))
+        self.assertEqual(1000, self._rows())
+
+        self._one('#search').send_keys('number = 777')
+        self.assertEqual('1 hit', self._one('#hits').text)
+        self._one('#next').click()
+        self.assertEqual('SELECT instances', self._chosen())
+        self._one('.row.chosen').click()
+        statement = self._one('#details pre').text
+        self.assertIn('\nWHERE instances.id = ?\n', statement)
+        self.assertIn('number = 777', statement)
+
+        whole = self._axis()
+        self._one('#zoom-span').click()
+        self.assertNotEqual(whole, self._axis())
+        bar = self._one('.row.chosen .bar').rect['width']
+        self.assertGreater(bar, 0.8 * self._one('#axis').rect['width'])
+        self._one('#zoom-all').click()
+        self.assertEqual(whole, self._axis())
+
+        self._one('#collapse').click()
+        self.assertEqual(1, self._rows())
+        self._one('.row .fold').click()
+        self.assertEqual(51, self._rows())
+        self._one('#expand').click()
+        self.assertEqual(1000, self._rows())
+
+        self._one('#errors').click()
+        self.assertEqual(1, self._rows())
+        self._one('#errors').click()
+        select.Select(self._one('#kind')).select_by_value('client')
+        self.assertEqual(949, self._rows())
+        select.Select(self._one('#service')).select_by_visible_text(
+            'service-3'
+        )
+        self.assertLess(0, self._rows())
+        self.assertLess(self._rows(), 949)
+        self._harmless()
+
+    def test_a_finding_leads_to_the_rows_that_prove_it(self):
+        self._open(html.page(_boot(1000)))
+        first = self._one('#answers .error button')
+        self.assertIn('failed first', first.text)
+        first.click()
+        self.assertEqual('SELECT instances', self._chosen())
+        self.assertIn('number = 999', self._one('#details').text)
+        self._harmless()
+
+    def test_a_link_leads_to_its_span(self):
+        trace = _boot(1000)
+        span = trace.spans[500]
+        self._open(html.page(trace), f'#span={span.span_id}')
+        self.assertEqual(span.name, self._chosen())
+        self.assertIn(span.span_id, self._one('#details').text)
+        other = trace.spans[41]
+        self.driver.execute_script(
+            'location.hash = arguments[0]', f'span={other.span_id}'
+        )
+        self._until(lambda: self._chosen() == other.name)
+        for bad in ('span=<b>', 'span=', 'x', 'span=ffffffffffffffff'):
+            self.driver.execute_script('location.hash = arguments[0]', bad)
+        self.assertEqual(other.name, self._chosen())
+        self._harmless()
+
+    def test_needs_nothing_but_a_keyboard(self):
+        self._open(html.page(_boot(200)))
+        self._press('/')
+        self._press('number = 105', Keys.ENTER, Keys.ESCAPE)
+        self.assertEqual('SELECT instances', self._chosen())
+        self._press(Keys.ENTER)
+        self.assertIn('number = 105', self._one('#details').text)
+        self._press(Keys.ESCAPE)
+        self.assertFalse(self._one('#details').is_displayed())
+        self._press(Keys.ARROW_LEFT)
+        self.assertEqual('step 101', self._chosen())
+        self._press(Keys.ARROW_LEFT)
+        self.assertEqual(181, self._rows())
+        self._press(Keys.ARROW_RIGHT)
+        self.assertEqual(200, self._rows())
+        self._press(Keys.END)
+        self.assertEqual('SELECT instances', self._chosen())
+        self._press(Keys.HOME, Keys.ARROW_DOWN)
+        self.assertEqual('step 1', self._chosen())
+        whole = self._axis()
+        self._press('z')
+        self.assertNotEqual(whole, self._axis())
+        self._press('0')
+        self.assertEqual(whole, self._axis())
+        self._press('C')
+        self.assertEqual(1, self._rows())
+        self._press('E')
+        self.assertEqual(200, self._rows())
+        self._harmless()
+
+    def test_hostile_values_do_nothing(self):
+        made = maker.Maker()
+        root = made.span(
+            _HOSTILE[0], 0, 10, service=_HOSTILE[1], host=_HOSTILE[2]
+        )
+        for text in _HOSTILE:
+            made.span(
+                text,
+                1,
+                2,
+                root,
+                kind='CLIENT',
+                service=text,
+                attributes={
+                    text: text,
+                    'db.query.text': text,
+                    'url.full': text,
+                    'exception.stacktrace': f'{text}\n{text}' * 1000,
+                    'error.type': text,
+                },
+                status='ERROR',
+                description=text,
+            )
+        self._open(html.page(made.trace()))
+        self.assertEqual(len(_HOSTILE) + 1, self._rows())
+        for number in range(len(_HOSTILE) + 1):
+            self._press(Keys.HOME, *[Keys.ARROW_DOWN] * number, Keys.ENTER)
+        self.assertIn('window.hurt', self._one('#details').text)
+        outside = self.driver.execute_script(
+            "return [...document.querySelectorAll('a')]"
+            ".map(e => e.getAttribute('href'))"
+            ".filter(a => !/^#span=[0-9a-f]{16}$/.test(a))"
+        )
+        self.assertEqual([], outside)
+        self._harmless()
+
+    def test_many_spans_are_usable_at_once(self):
+        took = self._open(html.page(_boot(10_000)))
+        begun = time.monotonic()
+        self._press(Keys.END)
+        self.assertEqual('SELECT instances', self._chosen())
+        answered = time.monotonic() - begun
+        figures = f'{took:.2f} s to open, {answered:.2f} s to answer a key'
+        self.addDetail('time', content.text_content(figures))
+        print(f'A page of 10 000 spans: {figures}')
+        self.assertLess(took, _USABLE_WITHIN)
+        self._one('#search').send_keys('number = 9999')
+        self.assertEqual('1 hit', self._one('#hits').text)
+        self._harmless()
+
+    def test_the_demo_has_pages_and_an_index(self):
+        traces = os.path.join(self.directory, 'traces')
+        subprocess.run(
+            [
+                sys.executable,
+                '-W',
+                'ignore',
+                '-m',
+                'oslo_tracing.demo',
+                '--directory',
+                traces,
+            ],
+            capture_output=True,
+            check=True,
+            timeout=300,
+        )
+        pages = os.path.join(self.directory, 'pages')
+        subprocess.run(
+            [
+                sys.executable,
+                '-m',
+                'oslo_tracing.cmd.main',
+                'report',
+                '--all',
+                '--source',
+                traces,
+                '--output',
+                pages,
+            ],
+            check=True,
+            timeout=120,
+        )
+        found = sources.open_source(traces).summaries()
+        failed = [each for each in found if each.errors]
+        self.assertEqual(3, len(found))
+
+        self._get(pathlib.Path(pages, 'index.html'))
+        self.assertEqual(f'{len(found)} shown', self._one('#hits').text)
+        self._one('#errors').click()
+        self.assertEqual(f'{len(failed)} shown', self._one('#hits').text)
+        self._harmless()
+        self._one('#traces a').click()
+        self._until(lambda: self._one('#trace-id').text)
+        shown = self._one('#trace-id').text
+        self.assertIn(shown, {each.trace_id for each in failed})
+        self._one('#answers .error button').click()
+        self.assertIsNotNone(self._chosen())
+        self.assertTrue(self._one('#details').is_displayed())
+        self.browser.requests()
+        self._harmless()

@@ -1,0 +1,280 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a server, or whoever pretends to be one, can do to the reader."""
+
+import base64
+import contextlib
+import http.server
+import io
+import json
+import ssl
+import threading
+
+import fixtures
+
+from oslo_tracing.cmd import main
+from oslo_tracing.report import sources
+from oslo_tracing.report.sources import _http
+from oslo_tracing.report.sources import base as sources_base
+from oslo_tracing.report.sources import jaeger
+from oslo_tracing.report.sources import otlp
+from oslo_tracing.report.sources import zipkin
+from oslo_tracing.tests import base
+
+_ID = 'a' * 32
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+
+    def do_GET(self):
+        self.server.asked.append((self.path, dict(self.headers)))
+        status, headers, body = self.server.answer
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if 'Content-Length' not in headers:
+            self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(body)
+        if self.server.silence:
+            self.server.silence.wait(60)
+        self.close_connection = True
+
+    def log_message(self, *args):
+        pass
+
+
+class _Server(fixtures.Fixture):
+    """Gives one answer to every question, and keeps the questions."""
+
+    def _setUp(self):
+        self.server = http.server.ThreadingHTTPServer(
+            ('127.0.0.1', 0), _Handler
+        )
+        self.server.asked = []
+        self.server.silence = None
+        self.addCleanup(self.server.server_close)
+        thread = threading.Thread(
+            target=self.server.serve_forever, args=(0.05,)
+        )
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(self.server.shutdown)
+        self.host = f'127.0.0.1:{self.server.server_port}'
+        self.asked = self.server.asked
+
+    def answers(self, content, status=200, **headers):
+        body = (
+            content
+            if isinstance(content, bytes)
+            else json.dumps(content).encode()
+        )
+        headers = {k.replace('_', '-'): v for k, v in headers.items()}
+        self.server.answer = (status, headers, body)
+
+
+class ServerTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.server = self.useFixture(_Server())
+
+    def _find(self, kind='zipkin', user='', path='', text=_ID):
+        name = f'{kind}+http://{user}{self.server.host}{path}'
+        with contextlib.closing(sources.open_source(name)) as source:
+            return source.find(text)
+
+    def _refused(self, **asked):
+        raised = self.assertRaises(
+            sources_base.CannotRead, self._find, **asked
+        )
+        return str(raised)
+
+    def test_a_redirect_is_not_followed(self):
+        elsewhere = self.useFixture(_Server())
+        elsewhere.answers([])
+        for status in (301, 302, 303, 307, 308):
+            self.server.answers(
+                b'', status, Location=f'http://{elsewhere.host}/'
+            )
+            self.assertIn(
+                f'{status}; redirects are not', self._refused(user='u:s3cret@')
+            )
+        self.assertEqual([], elsewhere.asked)
+
+    def test_a_password_is_sent_and_never_shown(self):
+        self.server.answers(b'', 403)
+
+        told = self._refused(user='ann:s3cret%2F%40@', path='/jaeger')
+
+        self.assertEqual(
+            f'cannot read zipkin+http://{self.server.host}/jaeger: it '
+            'answered 403',
+            told,
+        )
+        ((path, headers),) = self.server.asked
+        self.assertEqual(f'/jaeger/api/v2/trace/{_ID}', path)
+        self.assertEqual(
+            'Basic ' + base64.b64encode(b'ann:s3cret/@').decode(),
+            headers['Authorization'],
+        )
+
+    def test_no_command_shows_a_password(self):
+        self.server.answers([])
+        name = f'zipkin+http://ann:s3cret@{self.server.host}'
+        for arguments in (
+            ['list'],
+            ['top'],
+            ['map'],
+            ['show', _ID],
+            ['export', _ID],
+            ['report', _ID],
+            ['report', '--all'],
+            ['diff', _ID, _ID],
+            ['diff', 'all', 'all', '--with', name],
+        ):
+            told = io.StringIO()
+            with (
+                contextlib.redirect_stdout(told),
+                contextlib.redirect_stderr(told),
+            ):
+                self.assertNotEqual(
+                    0, main.main([*arguments, '--source', name])
+                )
+            self.assertIn(f'zipkin+http://{self.server.host}', told.getvalue())
+            self.assertNotIn('s3cret', told.getvalue())
+
+    def test_a_bad_address_does_not_show_its_password(self):
+        for text in (
+            'http://ann:s3cret@host',
+            'elastic+https://ann:s3cret@host',
+            'jaeger+http://ann:s3cret@',
+            'jaeger+http://ann:s3cret@host:port',
+            'jaeger+http://ann:s3cret@host:99999',
+            'jaeger+http://ann:s3cret/x@host',
+            'jaeger+http://ann:s3cret@host/?x=s3cret',
+            'zipkin+http://ann:s3cret@[::1',
+            'jaeger+http://ann:s3cret@ho st/\r\nX: s3cret',
+        ):
+            raised = self.assertRaises(
+                sources.SourceError,
+                lambda text=text: sources.open_source(text).find(_ID),
+            )
+            self.assertNotIn('s3cret', str(raised))
+
+    def test_an_endless_answer_is_given_up(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(f'{_http.__name__}._MAX_ANSWER', 999)
+        )
+        self.server.answers(b'[' + b' ' * 2000 + b']')
+        self.assertIn('its answer is over', self._refused())
+
+    def test_an_answer_that_takes_too_long_is_given_up(self):
+        self.useFixture(fixtures.MonkeyPatch(f'{_http.__name__}._WHOLE', -1))
+        self.server.answers([])
+        self.assertIn('did not answer in time', self._refused())
+
+    def test_silence_is_given_up(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(f'{_http.__name__}._SILENCE', 0.2)
+        )
+        self.server.answers(b'[', Content_Length='100')
+        over = threading.Event()
+        self.addCleanup(over.set)
+        self.server.server.silence = over
+        self.assertIn('did not answer in time', self._refused())
+
+    def test_what_is_no_answer_is_told(self):
+        for body, headers, why in (
+            (b'<html>', {}, 'its answer is not JSON'),
+            (b'[' * 100_000, {}, 'nested deeper than 64'),
+            (b'[]', {'Content_Encoding': 'gzip'}, 'its answer is packed'),
+            (b'[', {'Content_Length': '9'}, 'cut short'),
+        ):
+            self.server.answers(body, **headers)
+            self.assertIn(why, self._refused())
+
+    def test_nobody_there_is_told(self):
+        raised = self.assertRaises(
+            sources_base.CannotRead,
+            sources.open_source('jaeger+http://127.0.0.1:1').find,
+            _ID,
+        )
+        self.assertIn('Connection refused', str(raised))
+
+    def test_a_certificate_of_nobody_is_refused(self):
+        self.server.answers([])
+        raised = self.assertRaises(
+            sources_base.CannotRead,
+            sources.open_source(f'zipkin+https://{self.server.host}').find,
+            _ID,
+        )
+        self.assertNotIn('None', str(raised))
+        context = _http.Client('https://host')._connection()._context
+        self.assertTrue(context.check_hostname)
+        self.assertEqual(ssl.CERT_REQUIRED, context.verify_mode)
+
+    def test_only_ids_enter_an_address(self):
+        self.server.answers([])
+        for text in (
+            '../../admin',
+            'a' * 31 + '/',
+            'req-' + '/' * 36,
+            '%2e%2e',
+        ):
+            self.assertRaises(sources_base.BadId, self._find, text=text)
+        self.assertEqual([], self.server.asked)
+
+    def test_an_unknown_trace_is_not_there(self):
+        self.server.answers(b'', 404)
+        self.assertEqual([], self._find())
+        self.assertEqual([], self._find('jaeger'))
+
+    def test_answers_of_any_shape_raise_nothing(self):
+        odd = [None, 1, -1, '', 'x', True, [], {}, [[]], [{}], 1e300, 2**70]
+        spans = [
+            {key: value}
+            for value in odd
+            for key in (
+                *('traceID', 'spanID', 'references', 'tags', 'logs'),
+                *('startTime', 'duration', 'processID', 'operationName'),
+                *('traceId', 'id', 'parentId', 'tags', 'annotations'),
+                *('timestamp', 'localEndpoint', 'kind', 'name', 'shared'),
+            )
+        ]
+        known = {
+            'traceID': _ID,
+            'traceId': _ID,
+            'spanID': 'b',
+            'id': 'b',
+            'startTime': 1,
+            'timestamp': 1,
+        }
+        told = []
+        for span in [*spans, *(known | span for span in spans)]:
+            for made in (
+                jaeger.as_otlp({'spans': [span], 'processes': span}),
+                zipkin.as_otlp([span]),
+            ):
+                for read in otlp.spans(made, told.append):
+                    self.assertEqual(_ID, read.trace_id)
+        for value in odd:
+            list(otlp.spans(jaeger.as_otlp({'spans': value}), told.append))
+            list(otlp.spans(zipkin.as_otlp(value), told.append))
+        self.assertNotEqual([], told)
+
+    def test_spans_of_another_trace_are_not_taken(self):
+        span = {'traceId': 'b' * 32, 'id': '1' * 16, 'timestamp': 1}
+        self.server.answers([span])
+        self.assertEqual([], self._find())
