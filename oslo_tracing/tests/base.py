@@ -23,6 +23,7 @@ from opentelemetry import trace
 from oslo_context import fixture as oslo_context_fixture
 from oslotest import base
 
+from oslo_tracing import _runtime
 from oslo_tracing import service
 
 # Sampled and, since the SDK knows of level 2 of W3C Trace Context, random.
@@ -38,6 +39,8 @@ class TestCase(base.BaseTestCase):
             if name.startswith(('OTEL_', 'OS_TRACING__')):
                 self.useFixture(fixtures.EnvironmentVariable(name))
         self.useFixture(oslo_context_fixture.ClearRequestContext())
+        # A filter that is given no configuration uses the last one.
+        self.addCleanup(setattr, _runtime.RUNTIME, 'conf', None)
         self.addCleanup(service.shutdown)
 
 

@@ -29,6 +29,7 @@ _HARMLESS = (
     'patcher.py:is_monkey_patched for oslo_tracing._real.',
     'green/ssl.py:green_create_default_context for oslo_tracing._tls.',
     'green/ssl.py:verify_mode for ssl.',
+    'green/ssl.py:verify_flags for ssl.',
 )
 _OF_A_SPAN = (' for opentelemetry.sdk.util.', ' for opentelemetry.attributes.')
 
