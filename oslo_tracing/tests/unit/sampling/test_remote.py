@@ -69,6 +69,39 @@ eventlet.spawn(work).wait()
 sampler.shutdown()
 '''
 
+_IMPORTING = '''
+import importlib
+import importlib.abc
+import sys
+import threading
+from opentelemetry.sdk.trace import sampling
+from oslo_tracing.sampling import remote
+from oslo_tracing.tests.unit.exporters import support
+
+begun = threading.Event()
+
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, *args):
+        if name == 'oslo_tracing._stream':
+            begun.set()
+            # For the fork to come first, if it can.
+            threading.Event().wait(0.5)
+
+
+sys.meta_path.insert(0, Slow())
+sampler = remote.JaegerRemoteSampler('nova-api', sampling.ALWAYS_OFF)
+sampler.should_sample(None, 1, 'x')
+assert begun.wait(60)
+
+
+def work():
+    return bool(importlib.import_module('oslo_tracing._stream'))
+
+
+sys.exit(0 if support.status_of_child(work) == 0 else 'the child hangs')
+'''
+
 
 def _asking():
     """Return how many threads ask."""
@@ -373,6 +406,17 @@ class AskingTest(_RemoteTestCase):
         self.assertEqual(0, support.status_of_child(in_child))
         self.assertTrue(self._keeps(sampler))
         self.assertEqual(2, len(server.asked))
+
+    def test_a_child_of_a_process_that_begins_to_ask(self):
+        # A module that is being imported when a process forks stays locked
+        # in the child, for its exporter and for the service alike.
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', _IMPORTING],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
 
     def test_over_tls(self):
         certificates = self.useFixture(support.Certificates())
