@@ -336,6 +336,24 @@ class AskingTest(_RemoteTestCase):
             servers.until(lambda: self._said(sampler, 'TimeoutError'))
         )
 
+    def test_at_the_end_nobody_waits_for_a_question_under_way(self):
+        listener = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(listener.close)
+        port = listener.getsockname()[1]
+        sampler = self._sampler(f'http://127.0.0.1:{port}/sampling')
+        self._keeps(sampler)
+        asked, _address = listener.accept()
+        # Answered at last, for the thread to end.
+        self.addCleanup(asked.close)
+        waited = []
+        with fixtures.MockPatchObject(
+            _real.threading_module().Thread,
+            'join',
+            lambda *args: waited.append(args),
+        ):
+            sampler.shutdown()
+        self.assertEqual([], waited)
+
     def test_it_is_told_once_that_there_is_no_answer_and_that_there_is(self):
         server = self._serve(b'')
         sampler = self._sampler(server.url)
