@@ -336,6 +336,17 @@ class AskingTest(_RemoteTestCase):
             servers.until(lambda: self._said(sampler, 'TimeoutError'))
         )
 
+    def test_a_token_in_the_query_is_sent_and_not_told(self):
+        server = self._serve(servers.ratio(1.0))
+        sampler = self._sampler(f'{server.url}?token=S3CRET')
+        self.assertTrue(servers.until(lambda: self._said(sampler, 'ratio 1')))
+        self.assertIn('token=S3CRET', server.asked[0])
+        server.answer = b''
+        self.assertTrue(servers.until(lambda: self._said(sampler, 'not JSON')))
+        self.assertIn('token=REDACTED', self.log.output)
+        self.assertNotIn('S3CRET', self.log.output)
+        self.assertNotIn('S3CRET', sampler.get_description())
+
     def test_at_the_end_nobody_waits_for_a_question_under_way(self):
         listener = socket.create_server(('127.0.0.1', 0))
         self.addCleanup(listener.close)
