@@ -299,7 +299,7 @@ def to_lend() -> Load | None:
     lease = leases.Lease(trace.get_current_span(current), first)
     if request_context is not None:
         request_context = leases.LentRequest(request_context, lease)
-    return trace.set_span_in_context(lease, current), request_context
+    return leases.LentContext(current, lease), request_context
 
 
 class Carried:

@@ -125,6 +125,44 @@ class Lease(trace.Span):
         return getattr(self._now(), name)
 
 
+class LentContext(otel_context.Context):
+    """A context that goes with the lease of its trace.
+
+    When that runs out, so does what else the request had in its context:
+    its baggage, and that somebody has asked for its trace. Only the lease
+    is still seen, for the links of what starts then.
+
+    :param current: what is lent.
+    :param lease: the same that is the span in it.
+    """
+
+    def __init__(self, current: otel_context.Context, lease: Lease) -> None:
+        super().__init__(trace.set_span_in_context(lease, current))
+        self._lease = lease
+        self._rest = trace.set_span_in_context(lease, otel_context.Context())
+
+    def __contains__(self, key: object) -> bool:
+        if self._lease.is_over():
+            return key in self._rest
+        return super().__contains__(key)
+
+    def __getitem__(self, key: str) -> object:
+        if self._lease.is_over():
+            return self._rest[key]
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if self._lease.is_over():
+            return self._rest.get(key, default)
+        return super().get(key, default)
+
+    def copy(self) -> dict[str, object]:
+        # What every context that is made from this one begins with.
+        if self._lease.is_over():
+            return self._rest.copy()
+        return super().copy()
+
+
 class LentRequest:
     """A ``RequestContext`` that goes with the lease of its trace."""
 

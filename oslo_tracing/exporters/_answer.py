@@ -43,10 +43,11 @@ _HTTP_LATER: Final = frozenset((429, 502, 503, 504))
 _GRPC_LATER: Final = frozenset(
     ('CANCELLED', 'ABORTED', 'OUT_OF_RANGE', 'UNAVAILABLE', 'DATA_LOSS')
 )
-_WORDS: Final = 256
 # A number of seconds with more digits is as good as for ever.
 _DIGITS: Final = 9
 _FOR_EVER: Final = 1e9
+# Characters that are looked at of what may be a date.
+_DATE: Final = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Answer:
     """What to do about the spans of a request.
 
     :ivar meaning: ``TAKEN``, ``REFUSED``, ``LATER`` or ``SILENT``.
-    :ivar why: what the receiver said, for the log.
+    :ivar why: what the receiver said, for the log: all of it, since in a
+        text that was cut nobody finds our credentials.
     :ivar after: seconds that it wants to be left alone, None where it did
         not say.
     :ivar rejected: spans of a request that was ``TAKEN`` which it dropped.
@@ -68,8 +70,7 @@ class Answer:
 
 def no_answer(error: BaseException) -> Answer:
     """Return what a failed connection means."""
-    words = str(error)[:_WORDS]
-    return Answer(SILENT, f'{type(error).__name__}: {words}'.rstrip(': '))
+    return Answer(SILENT, f'{type(error).__name__}: {error}'.rstrip(': '))
 
 
 def of_http(
@@ -89,12 +90,12 @@ def of_http(
     """
     if 200 <= status < 300:
         return of_response(body)
-    why = f'HTTP {status} {reason}'.strip()[:_WORDS]
+    why = f'HTTP {status} {reason}'.strip()
     if 300 <= status < 400:
         # Where to is not told: a login page's URL holds what should not be.
         return Answer(REFUSED, f'{why}, a redirect is not followed')
     said = _status(body).message if _is_protobuf(headers) else ''
-    why = f'{why}: {said[:_WORDS]}' if said else why
+    why = f'{why}: {said}' if said else why
     if status not in _HTTP_LATER:
         return Answer(REFUSED, why)
     return Answer(LATER, why, retry_after(headers.get('Retry-After'), now))
@@ -107,7 +108,7 @@ def of_grpc(code: str, words: str, details: bytes | None) -> Answer:
     :param words: its message.
     :param details: ``grpc-status-details-bin`` of the trailer.
     """
-    why = f'gRPC {code}: {words[:_WORDS]}' if words else f'gRPC {code}'
+    why = f'gRPC {code}: {words}' if words else f'gRPC {code}'
     if code == 'DEADLINE_EXCEEDED':
         return Answer(SILENT, why)
     after = _retry_info(details)
@@ -128,7 +129,7 @@ def of_response(body: bytes) -> Answer:
     partial = response.partial_success
     return Answer(
         TAKEN,
-        partial.error_message[:_WORDS],
+        partial.error_message,
         rejected=max(0, partial.rejected_spans),
     )
 
@@ -144,7 +145,7 @@ def retry_after(text: str | None, now: float) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text) if len(text) <= _DIGITS else _FOR_EVER
     try:
-        date = utils.parsedate_to_datetime(text[:_WORDS])
+        date = utils.parsedate_to_datetime(text[:_DATE])
         return max(0.0, date.timestamp() - now)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from typing import Final
 from typing import TYPE_CHECKING
 
@@ -42,8 +44,24 @@ def may_be_told(words: str, settings: settings_module.Settings) -> str:
     if not words:
         return ''
     for value in settings.otlp_headers.values():
-        for secret in (value, *value.split()):
+        for secret in _secrets(value):
             if len(secret) >= _SHORTEST_SECRET:
-                words = words.replace(secret, _HIDDEN)
+                words = re.sub(
+                    re.escape(secret), _HIDDEN, words, flags=re.IGNORECASE
+                )
     shown = _printable.printable(words, _WORDS_LIMIT)
     return errors.text(shown, 4 * _WORDS_LIMIT)
+
+
+def _secrets(value: str) -> list[str]:
+    """Return what may not be told of a header, all of it first."""
+    found = [value, *value.split()]
+    scheme, _space, rest = value.partition(' ')
+    if scheme.lower() == 'basic':
+        # A receiver may well name whom it does not know.
+        try:
+            pair = base64.b64decode(rest).decode()
+        except ValueError:
+            return found
+        found += [pair, pair.partition(':')[2]]
+    return found

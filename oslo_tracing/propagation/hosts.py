@@ -16,33 +16,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import fnmatch
 import re
+
+#: Characters of a name in the DNS, and of what an address can be.
+_LONGEST = 255
 
 
 class Hosts:
     """Hosts by globs, of which only ``*`` and ``?`` are special.
 
-    Not ``fnmatch``: brackets stand around IPv6 addresses here.
+    Brackets are not, as they stand around IPv6 addresses here. A URL may be
+    a user's, so whatever its host is, it takes no time to look at.
 
     :param globs: the option ``propagate_to``.
     """
 
     def __init__(self, globs: Sequence[str]) -> None:
         self._all = '*' in globs
-        self._pattern = re.compile(
+        self._matches = re.compile(
             '|'.join(_expression(glob) for glob in globs) or '(?!)'
-        )
+        ).match
 
     def __contains__(self, host: object) -> bool:
         return self._all or (
             isinstance(host, str)
-            and self._pattern.fullmatch(_bare(host)) is not None
+            and len(host) <= _LONGEST
+            and host.isprintable()
+            and self._matches(_bare(host)) is not None
         )
 
 
 def _expression(glob: str) -> str:
-    escaped = re.escape(_bare(glob.strip()))
-    return '(?:{})'.format(escaped.replace(r'\*', '.*').replace(r'\?', '.'))
+    # What it makes of several stars never goes back to an earlier one.
+    return fnmatch.translate(_bare(glob.strip()).replace('[', '[[]'))
 
 
 def _bare(host: str) -> str:

@@ -44,6 +44,9 @@ HEADER = 'x-openstack-trace-signature'
 #: The same in an environment of WSGI.
 KEY = 'HTTP_X_OPENSTACK_TRACE_SIGNATURE'
 
+# Where eventlet's server has all headers once more, as they came.
+_RAW = 'headers_raw'
+
 #: What is signed, in this order, as WSGI has it; and how long it may be, in
 #: characters. A longer header counts as unsigned.
 _SIGNED = (
@@ -61,7 +64,17 @@ def take(environ: MutableMapping[str, Any]) -> Any:
     :param environ: of WSGI.
     :returns: what was there, or None.
     """
-    return environ.pop(KEY, None)
+    claimed = environ.pop(KEY, None)
+    if claimed is not None:
+        raw = environ.get(_RAW)
+        if isinstance(raw, tuple | list):
+            environ[_RAW] = tuple(pair for pair in raw if not _is_ours(pair))
+    return claimed
+
+
+def _is_ours(pair: Any) -> bool:
+    name = str(pair[0]) if isinstance(pair, tuple | list) and pair else ''
+    return name.lower().replace('_', '-') == HEADER
 
 
 def stale(written: Mapping[str, str]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ _WORDS: Final = 300
 # Of the interval: else all processes of a cloud that were started at once
 # would ask at once for ever.
 _SOONEST: Final = 0.8
-# Seconds; at the end the thread sleeps, or it is left to itself.
+# Seconds to see a thread off that sleeps, and is woken.
 _JOIN: Final = 0.5
 
 Answer = TypeVar('Answer')
@@ -70,6 +70,7 @@ class Poll(Generic[Answer]):
         self._interval = interval
         self._wake = _real.Wake()
         self._stopping = False
+        self._asking = False
         self._thread: Any = None
         self._last: Answer | None = None
         self._in_trouble = False
@@ -90,14 +91,19 @@ class Poll(Generic[Answer]):
         """Ask no more; a question under way is not waited for."""
         self._stopping = True
         self._wake.set()
-        if self._thread is not None:
+        if self._thread is not None and not self._asking:
             self._thread.join(_JOIN)
 
     def _run(self) -> None:
         context.suppress()
         jitter = random.SystemRandom()
-        while not self._stopping:
+        while True:
+            # Before it looks whether it is to stop: who stops it knows then.
+            self._asking = True
+            if self._stopping:
+                return
             self._ask_once()
+            self._asking = False
             self._wake.wait(self._interval * jitter.uniform(_SOONEST, 1.0))
 
     def _ask_once(self) -> None:

@@ -18,6 +18,7 @@ the collector answer it.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import re
 import time
@@ -25,6 +26,7 @@ from typing import Any
 from typing import Final
 from urllib import parse
 
+from oslo_tracing import _at_fork
 from oslo_tracing.sampling import _strategies
 
 #: Seconds for one answer, from the connection to the last byte.
@@ -65,10 +67,14 @@ class Server:
         """
         # Not before: they load ssl, and the service may not have patched
         # its modules yet.
-        from http import client
+        with _at_fork.HELD_OFF:
+            from http import client
 
-        from oslo_tracing import _stream
-        from oslo_tracing import _tls
+            from oslo_tracing import _stream
+            from oslo_tracing import _tls
+
+            # Else imported by the first name that is looked up.
+            codecs.lookup('idna')
 
         until = time.monotonic() + TIMEOUT
         parts = parse.urlsplit(self.url)

@@ -39,6 +39,7 @@ from oslo_tracing.sampling import _server
 from oslo_tracing.sampling import _strategies
 from oslo_tracing.sampling import rate_limit
 from oslo_tracing.sampling import ratio
+from oslo_tracing.scrub import urls
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -79,6 +80,8 @@ class JaegerRemoteSampler(sampling.Sampler):
         self._service_name = service_name
         self._initial = initial
         self._server = server or _server.Server(ENDPOINT)
+        # Its query may hold a token.
+        self._shown = urls.url(self._server.url)
         self._interval = interval
         self._table: _Table | None = None
         self._polls: dict[int, _poll.Poll[_strategies.Strategy]] = {}
@@ -115,7 +118,7 @@ class JaegerRemoteSampler(sampling.Sampler):
         return ratio.DROP
 
     def get_description(self) -> str:
-        return f'JaegerRemoteSampler{{{self._server.url}}}'
+        return f'JaegerRemoteSampler{{{self._shown}}}'
 
     def shutdown(self) -> None:
         """Ask no more; the last strategy goes on."""
@@ -204,7 +207,7 @@ class JaegerRemoteSampler(sampling.Sampler):
             LOG.warning(
                 'No sampling strategy from %s: %s. Until there is one, %s '
                 'holds.',
-                self._server.url,
+                self._shown,
                 news.text,
                 holds,
             )
@@ -212,7 +215,7 @@ class JaegerRemoteSampler(sampling.Sampler):
             LOG.info(
                 'Sampling strategy of %s from %s: %s.',
                 self._service_name,
-                self._server.url,
+                self._shown,
                 news.text,
             )
 

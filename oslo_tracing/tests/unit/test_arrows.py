@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     '_at_exit': {'_guard', '_wrap'},
     'spans': {'_runtime'},
     'recording': RECORDING,
-    'sampling': RECORDING,
+    'sampling': RECORDING | {'_at_fork'},
     'propagation': RECORDING,
     'exporters': RECORDING | {'_at_fork'},
     'provider': RECORDING,

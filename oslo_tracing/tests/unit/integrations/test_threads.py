@@ -16,6 +16,7 @@ from concurrent import futures
 import functools
 import threading
 
+from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
@@ -231,6 +232,62 @@ class LeaseTest(base.TestCase):
             )
             traces.add(span.context.trace_id)
         self.assertEqual(3, len(traces))
+
+    def test_then_nothing_else_of_the_request_is_left(self):
+        self.patch(leases, 'RUNS_OUT_AFTER', 0.0)
+        seen = []
+
+        def look():
+            # What the context holds, and what is made of it.
+            for current in (
+                otel_context.get_current(),
+                otel_context.set_value('other', 1),
+            ):
+                seen.append(baggage.get_all(current))
+                seen.append(context.forced(current))
+                seen.append('osprofiler' in current)
+
+        def request(start):
+            with oslo_tracing.span('request', root=True) as span:
+                current = context.force(otel_context.get_current(), True)
+                current = baggage.set_baggage('of', 'a tenant', current)
+                current = otel_context.set_value('osprofiler', 0, current)
+                token = context.enter(current)
+                start()
+                looked.wait()
+                context.leave(token)
+            return span
+
+        def work(wait):
+            look()
+            looked.set()
+            wait()
+            look()
+
+        looked = threading.Event()
+        self._live_on(work, request)
+        self.assertEqual([{'of': 'a tenant'}, True, True] * 2, seen[:6])
+        self.assertEqual([{}, False, False] * 2, seen[6:])
+
+    def test_then_the_sampler_decides_whoever_asked_for_the_request(self):
+        self.patch(leases, 'RUNS_OUT_AFTER', 0.0)
+        self.spans.tracing.settings.sample_ratio = 0.0
+
+        def request(start):
+            token = context.enter(
+                context.force(otel_context.Context(), granted=True)
+            )
+            with self.tracer.start_as_current_span('request') as span:
+                start()
+            context.leave(token)
+            return span
+
+        def work(wait):
+            wait()
+            self._record('late')
+
+        self._live_on(work, request)
+        self.assertEqual(['request'], [s.name for s in self.spans.finished])
 
     def test_what_must_not_start_a_trace_does_not(self):
         self.patch(leases, 'RUNS_OUT_AFTER', 0.0)

@@ -329,6 +329,10 @@ class OptionsTest(testtools.TestCase):
             (['node?'], 'node1', True),
             (['::1'], '[::1]', True),
             (['[fd00::*]'], 'fd00::7', True),
+            (['[a-z]'], 'b', False),
+            # Of these one that is found by trial would take years.
+            (['*a' * 20 + '*b'], 'a' * 255, False),
+            (['*.example'], 'a' * 248 + '.example', False),
             (['nova'], None, False),
             (['nova'], b'nova', False),
         ):

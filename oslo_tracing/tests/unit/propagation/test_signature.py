@@ -189,3 +189,18 @@ class SignatureTest(testtools.TestCase):
         self.assertEqual('x', signature.take(environ))
         self.assertEqual(ENVIRON, environ)
         self.assertIsNone(signature.take(environ))
+
+    def test_it_is_taken_out_of_what_a_server_keeps_beside_too(self):
+        # eventlet's has the headers once more, as they came.
+        host = ('Host', 'api')
+        raw = (
+            host,
+            ('X-OpenStack-Trace-Signature', 'x'),
+            ('x_openstack_trace-signature', 'y'),
+        )
+        environ = {signature.KEY: 'x,y', 'headers_raw': raw}
+        self.assertEqual('x,y', signature.take(environ))
+        self.assertEqual({'headers_raw': (host,)}, environ)
+        for odd in (None, 'x', [(), None, 7]):
+            environ = {signature.KEY: 'x', 'headers_raw': odd}
+            self.assertEqual('x', signature.take(environ))

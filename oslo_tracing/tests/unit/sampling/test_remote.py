@@ -69,6 +69,39 @@ eventlet.spawn(work).wait()
 sampler.shutdown()
 '''
 
+_IMPORTING = '''
+import importlib
+import importlib.abc
+import sys
+import threading
+from opentelemetry.sdk.trace import sampling
+from oslo_tracing.sampling import remote
+from oslo_tracing.tests.unit.exporters import support
+
+begun = threading.Event()
+
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, *args):
+        if name == 'oslo_tracing._stream':
+            begun.set()
+            # For the fork to come first, if it can.
+            threading.Event().wait(0.5)
+
+
+sys.meta_path.insert(0, Slow())
+sampler = remote.JaegerRemoteSampler('nova-api', sampling.ALWAYS_OFF)
+sampler.should_sample(None, 1, 'x')
+assert begun.wait(60)
+
+
+def work():
+    return bool(importlib.import_module('oslo_tracing._stream'))
+
+
+sys.exit(0 if support.status_of_child(work) == 0 else 'the child hangs')
+'''
+
 
 def _asking():
     """Return how many threads ask."""
@@ -303,6 +336,35 @@ class AskingTest(_RemoteTestCase):
             servers.until(lambda: self._said(sampler, 'TimeoutError'))
         )
 
+    def test_a_token_in_the_query_is_sent_and_not_told(self):
+        server = self._serve(servers.ratio(1.0))
+        sampler = self._sampler(f'{server.url}?token=S3CRET')
+        self.assertTrue(servers.until(lambda: self._said(sampler, 'ratio 1')))
+        self.assertIn('token=S3CRET', server.asked[0])
+        server.answer = b''
+        self.assertTrue(servers.until(lambda: self._said(sampler, 'not JSON')))
+        self.assertIn('token=REDACTED', self.log.output)
+        self.assertNotIn('S3CRET', self.log.output)
+        self.assertNotIn('S3CRET', sampler.get_description())
+
+    def test_at_the_end_nobody_waits_for_a_question_under_way(self):
+        listener = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(listener.close)
+        port = listener.getsockname()[1]
+        sampler = self._sampler(f'http://127.0.0.1:{port}/sampling')
+        self._keeps(sampler)
+        asked, _address = listener.accept()
+        # Answered at last, for the thread to end.
+        self.addCleanup(asked.close)
+        waited = []
+        with fixtures.MockPatchObject(
+            _real.threading_module().Thread,
+            'join',
+            lambda *args: waited.append(args),
+        ):
+            sampler.shutdown()
+        self.assertEqual([], waited)
+
     def test_it_is_told_once_that_there_is_no_answer_and_that_there_is(self):
         server = self._serve(b'')
         sampler = self._sampler(server.url)
@@ -373,6 +435,17 @@ class AskingTest(_RemoteTestCase):
         self.assertEqual(0, support.status_of_child(in_child))
         self.assertTrue(self._keeps(sampler))
         self.assertEqual(2, len(server.asked))
+
+    def test_a_child_of_a_process_that_begins_to_ask(self):
+        # A module that is being imported when a process forks stays locked
+        # in the child, for its exporter and for the service alike.
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', _IMPORTING],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
 
     def test_over_tls(self):
         certificates = self.useFixture(support.Certificates())
