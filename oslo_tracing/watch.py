@@ -65,6 +65,7 @@ class Watch:
         self._defaults = self._own_defaults()
         self._seen = self._stamps()
         self._next = time.monotonic() + INTERVAL
+        self._pid = os.getpid()
 
     def install(self, undo: contextlib.ExitStack) -> None:
         """Be told of every ``mutate_config_files()`` until ``undo``."""
@@ -75,17 +76,33 @@ class Watch:
 
     def look(self) -> None:
         """Look at the files if it is time to; cheap otherwise."""
-        now = time.monotonic()
-        if now < self._next:
+        now, pid = time.monotonic(), os.getpid()
+        # oslo.service's way to reload is to fork new workers, and tells
+        # nobody: these do not wait.
+        if now < self._next and pid == self._pid:
             return
-        self._next = now + INTERVAL
+        self._next, self._pid = now + INTERVAL, pid
         try:
             stamps = self._stamps()
             if stamps != self._seen:
                 self._seen = stamps
-                self._apply(self._fresh())
+                self._reread()
         except Exception:
             _guard.report('looking for changed options')
+
+    def _reread(self) -> None:
+        wrong = None
+        try:
+            fresh = self._fresh()
+        except cfg.ConfigFileParseError as error:
+            # Its text quotes the line, which may hold a password.
+            wrong = f'{error.config_file} cannot be parsed'
+        except cfg.Error as error:
+            wrong = str(error)
+        if wrong is None:
+            self._apply(fresh)
+        else:
+            LOG.error('Kept the previous values: %s.', wrong)
 
     def _mutated(self, conf: cfg.ConfigOpts, fresh: Any) -> None:
         try:
@@ -119,8 +136,10 @@ class Watch:
         fresh(
             [],
             project='',
-            default_config_files=[p for p in self._files if os.path.exists(p)],
-            default_config_dirs=[p for p in self._dirs if os.path.isdir(p)],
+            # One that is gone is an error, too: what it said must not
+            # become the default.
+            default_config_files=self._files,
+            default_config_dirs=self._dirs,
         )
         return fresh
 

@@ -169,13 +169,36 @@ class WatchTest(base.TestCase):
 
     def test_a_file_that_broke_changes_nothing(self):
         _conf, recorder = self._set_up('sample_ratio = 0.0')
-        with open(self.path, 'w') as stream:
-            stream.write('this is [ not a configuration')
+        self._write('signing_keys = secret\nmax_queue_size')
         self.now += watch.INTERVAL
         self.assertEqual(0, self._trace(recorder))
+        self.assertEqual(
+            f'Kept the previous values: {self.path} cannot be parsed.',
+            self.log.output.splitlines()[-1],
+        )
+
+    def test_a_file_that_is_gone_changes_nothing(self):
+        _conf, recorder = self._set_up('sample_ratio = 0.0')
         os.unlink(self.path)
         self.now += watch.INTERVAL
-        self.assertEqual(0, len(recorder.finished))
+        self.assertEqual(0, self._trace(recorder))
+        last = self.log.output.splitlines()[-1]
+        self.assertTrue(last.startswith('Kept the previous values: '), last)
+        self.assertIn(self.path, last)
+        self._write('sample_ratio = 1.0')
+        self.now += watch.INTERVAL
+        self.assertEqual(20, self._trace(recorder))
+
+    def test_a_new_process_looks_at_once(self):
+        conf, recorder = self._set_up('sample_ratio = 0.0')
+        settings = recorder.tracing.settings
+        watched = watch.Watch(conf, settings, lambda values: None)
+        self._write('sample_ratio = 0.5')
+        watched.look()
+        self.assertEqual(0.0, settings.sample_ratio)
+        self.useFixture(fixtures.MonkeyPatch('os.getpid', lambda: -1))
+        watched.look()
+        self.assertEqual(0.5, settings.sample_ratio)
 
     def test_the_services_defaults_outlive_a_change(self):
         _conf, recorder = self._set_up('', sample_ratio=0.0)
