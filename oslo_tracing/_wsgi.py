@@ -170,7 +170,9 @@ class Server:
             )
         finally:
             context.forget_trace_id(wanted)
-        current = trace.set_span_in_context(span, parentage.context)
+        current = trace.set_span_in_context(
+            span, context.unforced(parentage.context)
+        )
         started = span.get_span_context()
         traceresponse = None
         if parentage.believed:

@@ -85,6 +85,11 @@ def check(
     if not settings.enabled:
         yield Result(ERROR, 'tracing is off: [tracing] enabled is False')
         return
+    try:
+        service.verify(settings)
+    except exceptions.InvalidOption as error:
+        yield Result(ERROR, str(error))
+        return
     yield Result(
         OK,
         f'spans of {settings.service_name} go to '

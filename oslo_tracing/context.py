@@ -130,6 +130,19 @@ def forced(current: otel_context.Context) -> bool:
     return _FORCED in current
 
 
+def unforced(current: otel_context.Context) -> otel_context.Context:
+    """Return a context without the mark of :func:`force`.
+
+    For what runs below the span that was asked for. A root that a service
+    starts there is a trace of its own, for which nobody has asked.
+    """
+    if _FORCED not in current:
+        return current
+    return otel_context.Context(
+        {key: value for key, value in current.items() if key != _FORCED}
+    )
+
+
 def granted(current: otel_context.Context) -> bool:
     """Say whether what a context asks for was granted already."""
     return current.get(_FORCED) is True

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import contextlib
 import functools
 import logging
@@ -140,6 +141,18 @@ def shutdown() -> None:
                 tracing.undo.close()
 
 
+def verify(settings: settings_module.Settings) -> None:
+    """Refuse what :func:`setup` would refuse, and set nothing up.
+
+    :raises InvalidOption: for a value that tracing cannot work with.
+    """
+    tracing = Tracing(settings)
+    try:
+        _foundations(tracing, lambda: None)
+    finally:
+        tracing.undo.close()
+
+
 def _make_logs_safe() -> None:
     """Let a log format name our fields whether or not tracing is on."""
     from oslo_tracing.integrations import oslo_log
@@ -185,25 +198,16 @@ def _build(
     from oslo_tracing import exporters
     from oslo_tracing import integrations
     from oslo_tracing import leases
-    from oslo_tracing import propagation
     from oslo_tracing.propagation import marking
     from oslo_tracing import provider
     from oslo_tracing import recording
-    from oslo_tracing import sampling
     from oslo_tracing.sampling import rules
     from oslo_tracing import watch
 
     settings, undo = tracing.settings, tracing.undo
     watched = watch.Watch(conf, settings, rules.check)
 
-    sampler = _accepted(
-        functools.partial(sampling.build, settings, watched.look), tracing
-    )
-    undo.callback(sampler.shutdown)
-    _accepted(functools.partial(exporters.validate, settings), tracing)
-    tracing.propagation = _accepted(
-        functools.partial(propagation.build, settings), tracing
-    )
+    sampler = _foundations(tracing, watched.look)
     tracing.may_force = sampler.may_force
     foreign = provider.foreign_provider()
     if foreign is None or processor is not None:
@@ -258,6 +262,28 @@ def _build(
                 'trace and have it recorded or not: [tracing] incoming is '
                 'trust. Set signing_keys, or link, where strangers can.'
             )
+
+
+def _foundations(tracing: Tracing, look: Callable[[], None]) -> Any:
+    """Make all that a wrong option stops; nothing of it acts yet.
+
+    :param look: see ``sampling.build``.
+    :returns: the sampler.
+    """
+    from oslo_tracing import exporters
+    from oslo_tracing import propagation
+    from oslo_tracing import sampling
+
+    settings = tracing.settings
+    sampler = _accepted(
+        functools.partial(sampling.build, settings, look), tracing
+    )
+    tracing.undo.callback(sampler.shutdown)
+    _accepted(functools.partial(exporters.validate, settings), tracing)
+    tracing.propagation = _accepted(
+        functools.partial(propagation.build, settings), tracing
+    )
+    return sampler
 
 
 def _accepted(build: Any, tracing: Tracing) -> Any:

@@ -87,7 +87,15 @@ class Check(command.Command):
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Look at the configuration and print what was found."""
         # What a service would note when it starts is said better here.
-        logging.getLogger('oslo_tracing').setLevel(logging.ERROR)
+        logger = logging.getLogger('oslo_tracing')
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            return self._look(parsed_args)
+        finally:
+            logger.setLevel(level)
+
+    def _look(self, parsed_args: argparse.Namespace) -> int:
         conf = cfg.ConfigOpts()
         args = [
             part
@@ -100,8 +108,12 @@ class Check(command.Command):
         ]
         try:
             conf(args, project='oslo-tracing', default_config_files=[])
-        except cfg.Error as exc:
-            self.app.stdout.write(f'error: {_printable.printable(str(exc))}\n')
+        except (cfg.Error, OSError, UnicodeError) as exc:
+            why = _printable.printable(str(exc))
+            if isinstance(exc, UnicodeError):
+                # Which of the files, it does not say.
+                why = f'a configuration file is not text: {why}'
+            self.app.stdout.write(f'error: {why}\n')
             return common.FAILED
         request = None
         if parsed_args.url:

@@ -69,6 +69,17 @@ class OnDemandTest(http_servers.TestCase):
     def server_span(self):
         return self.spans.named('GET /')
 
+    def test_nobody_has_asked_for_other_traces_that_start_in_it(self):
+        tracer = self.spans.tracing.tracer('service')
+
+        def start():
+            in_none = trace.set_span_in_context(trace.INVALID_SPAN)
+            tracer.start_span('a root', in_none).end()
+
+        self.ask(pairs.environ(*pairs.OF_A_CLIENT), doing=lambda path: start())
+        names = [span.name for span in self.spans.finished]
+        self.assertEqual(['GET /'], names)
+
     def test_the_id_that_the_client_prints_is_that_of_the_trace(self):
         self.ask(pairs.environ(*pairs.OF_A_CLIENT))
         span = self.server_span()

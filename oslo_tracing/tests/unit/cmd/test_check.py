@@ -67,6 +67,35 @@ class CheckTest(test_commands.CommandTestCase):
         self.assertIn('error: [tracing] sampling_rules', out)
         self.assertIn('rule 1 of 1', out)
 
+    def test_whatever_stops_a_service_is_found_without_a_span_too(self):
+        for line, why in (
+            ('otlp_endpoint = http://u:S3CRET@h:4318', 'credentials'),
+            ('otlp_ca_file = /dev/null', 'not a file'),
+            ('sampling_rules = server "*', 'glob in double quotes'),
+            ('sampler = sometimes', 'no such sampler'),
+            ('propagators = nosuch', 'not installed'),
+            ('exporters = nosuch', 'no such exporter'),
+        ):
+            code, out = self._check(
+                'enabled = True', line, options=('--no-span',)
+            )
+            self.assertEqual(1, code, out)
+            name = line.partition(' ')[0]
+            self.assertTrue(out.startswith(f'error: [tracing] {name} = '), out)
+            self.assertIn(why, out)
+            self.assertEqual(1, len(out.splitlines()), out)
+            self.assertNotIn('S3CRET', out)
+
+    def test_what_is_no_text(self):
+        path = os.path.join(self.directory, 'binary.conf')
+        with open(path, 'wb') as stream:
+            stream.write(b'\xff\xfe[tracing]')
+        for odd, why in ((path, 'is not text'), (self.directory, 'directory')):
+            code, out, _ = self.run_main('check', '--config-file', odd)
+            self.assertEqual(1, code)
+            self.assertTrue(out.startswith('error: '), out)
+            self.assertIn(why, out)
+
     def test_no_such_file(self):
         code, out, _ = self.run_main('check', '--config-file', '/nowhere')
 
