@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import functools
 import os
+import sys
 from typing import Any
 from typing import Final
+from typing import NoReturn
 from typing import TextIO
 
 from cliff import command
@@ -70,6 +73,19 @@ def open_source(parsed_args: argparse.Namespace) -> sources.Source:
     return sources.open_source(parsed_args.source)
 
 
+def end_wrong_usage_with_1(parser: argparse.ArgumentParser) -> None:
+    """Make a parser end as ``EPILOG`` says, whoever runs the command.
+
+    argparse ends with 2, which here means that nothing was found.
+    """
+    setattr(parser, 'error', functools.partial(_wrong_usage, parser))
+
+
+def _wrong_usage(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    parser.print_usage(sys.stderr)
+    parser.exit(FAILED, f'{parser.prog}: error: {message}\n')
+
+
 def count(value: str) -> int:
     """Read the value of an option that bounds how many are shown."""
     number = int(value) if value.isascii() and len(value) < 10 else 0
@@ -96,6 +112,9 @@ def csv_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
 class Reader(command.Command):
     """A command that reads traces, and prints them in a way of its own."""
 
+    #: OpenStackClient logs in before a command unless it says this.
+    auth_required = False
+
     def get_epilog(self) -> str:
         """Return what help ends with."""
         return EPILOG
@@ -103,6 +122,7 @@ class Reader(command.Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser: where to read."""
         parser = super().get_parser(prog_name)
+        end_wrong_usage_with_1(parser)
         add_source(parser)
         return parser
 
@@ -114,6 +134,9 @@ class Reader(command.Command):
 class Rows(lister.Lister):
     """A command that prints rows, and says by its code if there were any."""
 
+    #: OpenStackClient logs in before a command unless it says this.
+    auth_required = False
+
     #: What is said where there are none; the source's name follows.
     nothing = 'no traces'
 
@@ -124,6 +147,7 @@ class Rows(lister.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser: where to read, how many rows."""
         parser = super().get_parser(prog_name)
+        end_wrong_usage_with_1(parser)
         self.add_sources(parser)
         parser.add_argument(
             '--limit',
