@@ -28,6 +28,7 @@ from cliff import command
 from cliff import lister
 
 from oslo_tracing import _printable
+from oslo_tracing.cmd import progress
 from oslo_tracing.report import sources
 
 #: Exit codes. Documented in ``EPILOG`` and doc/source/cli.
@@ -61,16 +62,27 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_source(parsed_args: argparse.Namespace) -> sources.Source:
+def open_source(
+    parsed_args: argparse.Namespace, stderr: TextIO
+) -> sources.Source:
     """Open what ``--source`` names.
 
+    :param stderr: shows how far a long reading is, if it is a terminal.
     :raises SourceError: when it names nothing, or nothing readable.
     """
     if not parsed_args.source:
         raise sources.SourceError(
             f'no source: give --source SOURCE or set {_VARIABLE}'
         )
-    return sources.open_source(parsed_args.source)
+    source = sources.open_source(parsed_args.source)
+    watch(source, stderr)
+    return source
+
+
+def watch(source: sources.Source, stderr: TextIO) -> None:
+    """Show on a terminal how far the readings of ``source`` are."""
+    if stderr.isatty():
+        source.watch = progress.Bar(stderr)
 
 
 def end_wrong_usage_with_1(parser: argparse.ArgumentParser) -> None:
@@ -126,6 +138,10 @@ class Reader(command.Command):
         add_source(parser)
         return parser
 
+    def open_source(self, parsed_args: argparse.Namespace) -> sources.Source:
+        """Open what ``--source`` names."""
+        return open_source(parsed_args, self.app.stderr)
+
     def missing(self, what: str, source: sources.Source) -> None:
         """Say what is not in a source."""
         self.app.stderr.write(f'{what} in {shown(source.name)}\n')
@@ -163,7 +179,7 @@ class Rows(lister.Lister):
 
     def open_source(self, parsed_args: argparse.Namespace) -> sources.Source:
         """Open what ``--source`` names."""
-        source = open_source(parsed_args)
+        source = open_source(parsed_args, self.app.stderr)
         # Unlike what was given it holds no password.
         self._source_name = source.name
         return source
