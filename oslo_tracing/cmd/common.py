@@ -16,15 +16,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import functools
 import os
+import sys
 from typing import Any
 from typing import Final
+from typing import NoReturn
 from typing import TextIO
 
 from cliff import command
 from cliff import lister
 
 from oslo_tracing import _printable
+from oslo_tracing.cmd import progress
 from oslo_tracing.report import sources
 
 #: Exit codes. Documented in ``EPILOG`` and doc/source/cli.
@@ -58,16 +62,40 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_source(parsed_args: argparse.Namespace) -> sources.Source:
+def open_source(
+    parsed_args: argparse.Namespace, stderr: TextIO
+) -> sources.Source:
     """Open what ``--source`` names.
 
+    :param stderr: shows how far a long reading is, if it is a terminal.
     :raises SourceError: when it names nothing, or nothing readable.
     """
     if not parsed_args.source:
         raise sources.SourceError(
             f'no source: give --source SOURCE or set {_VARIABLE}'
         )
-    return sources.open_source(parsed_args.source)
+    source = sources.open_source(parsed_args.source)
+    watch(source, stderr)
+    return source
+
+
+def watch(source: sources.Source, stderr: TextIO) -> None:
+    """Show on a terminal how far the readings of ``source`` are."""
+    if stderr.isatty():
+        source.watch = progress.Bar(stderr)
+
+
+def end_wrong_usage_with_1(parser: argparse.ArgumentParser) -> None:
+    """Make a parser end as ``EPILOG`` says, whoever runs the command.
+
+    argparse ends with 2, which here means that nothing was found.
+    """
+    setattr(parser, 'error', functools.partial(_wrong_usage, parser))
+
+
+def _wrong_usage(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    parser.print_usage(sys.stderr)
+    parser.exit(FAILED, f'{parser.prog}: error: {message}\n')
 
 
 def count(value: str) -> int:
@@ -96,6 +124,9 @@ def csv_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
 class Reader(command.Command):
     """A command that reads traces, and prints them in a way of its own."""
 
+    #: OpenStackClient logs in before a command unless it says this.
+    auth_required = False
+
     def get_epilog(self) -> str:
         """Return what help ends with."""
         return EPILOG
@@ -103,8 +134,13 @@ class Reader(command.Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser: where to read."""
         parser = super().get_parser(prog_name)
+        end_wrong_usage_with_1(parser)
         add_source(parser)
         return parser
+
+    def open_source(self, parsed_args: argparse.Namespace) -> sources.Source:
+        """Open what ``--source`` names."""
+        return open_source(parsed_args, self.app.stderr)
 
     def missing(self, what: str, source: sources.Source) -> None:
         """Say what is not in a source."""
@@ -113,6 +149,9 @@ class Reader(command.Command):
 
 class Rows(lister.Lister):
     """A command that prints rows, and says by its code if there were any."""
+
+    #: OpenStackClient logs in before a command unless it says this.
+    auth_required = False
 
     #: What is said where there are none; the source's name follows.
     nothing = 'no traces'
@@ -124,6 +163,7 @@ class Rows(lister.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser: where to read, how many rows."""
         parser = super().get_parser(prog_name)
+        end_wrong_usage_with_1(parser)
         self.add_sources(parser)
         parser.add_argument(
             '--limit',
@@ -139,7 +179,7 @@ class Rows(lister.Lister):
 
     def open_source(self, parsed_args: argparse.Namespace) -> sources.Source:
         """Open what ``--source`` names."""
-        source = open_source(parsed_args)
+        source = open_source(parsed_args, self.app.stderr)
         # Unlike what was given it holds no password.
         self._source_name = source.name
         return source

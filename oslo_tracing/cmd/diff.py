@@ -80,6 +80,7 @@ class Diff(common.Rows):
             after = before
             if parsed_args.other:
                 after = sources.open_source(parsed_args.other)
+                common.watch(after, self.app.stderr)
                 stack.callback(after.close)
             found = compare.compare(
                 self._side(before, parsed_args.before),

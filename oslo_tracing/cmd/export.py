@@ -52,7 +52,7 @@ class Export(common.Reader):
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Find what was asked for and write it to standard output."""
         found = {}
-        with contextlib.closing(common.open_source(parsed_args)) as source:
+        with contextlib.closing(self.open_source(parsed_args)) as source:
             for text in parsed_args.ids:
                 traces = source.find(text)
                 if not traces:

@@ -75,7 +75,7 @@ class Report(common.Reader):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Find what was asked for and write it."""
-        with contextlib.closing(common.open_source(parsed_args)) as source:
+        with contextlib.closing(self.open_source(parsed_args)) as source:
             if parsed_args.all:
                 written = self._all(source, parsed_args)
             else:

@@ -58,7 +58,7 @@ class Show(common.Reader):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Find what was asked for and print it."""
-        with contextlib.closing(common.open_source(parsed_args)) as source:
+        with contextlib.closing(self.open_source(parsed_args)) as source:
             if parsed_args.id is None:
                 traces = self._newest(source)
             else:

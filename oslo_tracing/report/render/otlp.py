@@ -23,20 +23,40 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import json
 from typing import Any
+from typing import Final
 
 from oslo_tracing.report import model
 
+#: A document ends when its spans take so many characters.
+_LONG_ENOUGH: Final = 4 * 1024 * 1024
+_SEPARATORS: Final = (',', ':')
+
 
 def render(spans: Iterable[model.Span]) -> Iterator[str]:
-    """Write spans as JSON lines, one ``TracesData`` for each resource.
+    """Write spans as JSON lines: ``TracesData``, each of one resource.
+
+    What is long comes in several: readers, ours too, bound their lines.
 
     :param spans: of any traces.
     :returns: lines without newlines, as the file exporter writes them.
     """
     batches: dict[model.Resource, dict[model.Scope, list[dict[str, Any]]]] = {}
+    size = 0
     for span in spans:
+        made = _span(span)
         scopes = batches.setdefault(span.resource, {})
-        scopes.setdefault(span.scope, []).append(_span(span))
+        scopes.setdefault(span.scope, []).append(made)
+        size += len(json.dumps(made, separators=_SEPARATORS))
+        if size > _LONG_ENOUGH:
+            yield from _documents(batches)
+            batches = {}
+            size = 0
+    yield from _documents(batches)
+
+
+def _documents(
+    batches: dict[model.Resource, dict[model.Scope, list[dict[str, Any]]]],
+) -> Iterator[str]:
     for resource, scopes in batches.items():
         batch = {
             'resource': {'attributes': _attributes(resource.attributes)},
@@ -48,7 +68,7 @@ def render(spans: Iterable[model.Span]) -> Iterator[str]:
                 for scope, found in scopes.items()
             ],
         }
-        yield json.dumps({'resourceSpans': [batch]}, separators=(',', ':'))
+        yield json.dumps({'resourceSpans': [batch]}, separators=_SEPARATORS)
 
 
 def _span(span: model.Span) -> dict[str, Any]:

@@ -134,6 +134,9 @@ class Source(abc.ABC):
         self.name = name
         #: What the last reading passed over.
         self.problems = Problems()
+        #: Told of files, after each document: how many bytes were read,
+        #: and how many there are; at the end these are equal.
+        self.watch: Callable[[int, int], None] | None = None
 
     @abc.abstractmethod
     def spans(self) -> Iterator[model.Span]:

@@ -15,7 +15,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
+import contextlib
 import os
 import shutil
 import sys
@@ -52,6 +54,7 @@ class FileSource(base.Source):
         super().__init__('standard input' if name == '-' else name)
         self._path = name
         self._input: BinaryIO | None = None
+        self._done = self._size = 0
         if name == '-':
             return
         try:
@@ -63,6 +66,30 @@ class FileSource(base.Source):
     def spans(self) -> Iterator[model.Span]:
         """Read every span of every file, in bounded memory."""
         self.problems.clear()
+        self._done = 0
+        self._size = self._measure() if self.watch else 0
+        try:
+            yield from self._all()
+        finally:
+            if self.watch:
+                self.watch(self._size, self._size)
+
+    def _measure(self) -> int:
+        """Return how many bytes there are to read."""
+        if self._path == '-':
+            return os.fstat(self._standard_input().fileno()).st_size
+        paths: Iterable[str] = [self._path]
+        if os.path.isdir(self._path):
+            paths = self._files()
+        size = 0
+        for path in paths:
+            with contextlib.suppress(OSError):
+                size += os.stat(path).st_size
+        # What the walk complained of, the next one tells again.
+        self.problems.clear()
+        return size
+
+    def _all(self) -> Iterator[model.Span]:
         if self._path == '-':
             yield from self._read(self.name, self._standard_input())
         elif not os.path.isdir(self._path):
@@ -129,8 +156,13 @@ class FileSource(base.Source):
         try:
             for line, document in _documents(stream, tell):
                 yield from otlp.spans(document, tell)
+                if self.watch:
+                    # Files grow while they are read.
+                    done = min(self._done + stream.tell(), self._size)
+                    self.watch(done, self._size)
         except _lines.Unreadable as exc:
             self.problems.tell(where, str(exc))
+        self._done += stream.tell()
 
 
 def _documents(stream: BinaryIO, tell: _Tell) -> Iterator[tuple[int, Any]]:

@@ -281,6 +281,66 @@ class TraceTest(OpenStackTest):
         self.assertNotIn('Trace ID', done.stderr)
 
 
+class ReadingTest(OpenStackTest):
+    """``openstack trace ...`` reads traces, and asks no cloud."""
+
+    def setUp(self):
+        super().setUp()
+        traced = self.openstack(
+            '--trace', 'server', 'list', **self.to_files()
+        )
+        self.asked = self.trace_id(traced)
+        self.before = self.requests()
+
+    def read(self, *arguments, **more):
+        return self.openstack(
+            'trace', *arguments, '--source', str(self.traces), **more
+        )
+
+    def nobody_was_asked(self):
+        self.assertEqual(self.before, self.requests())
+
+    def test_list(self):
+        done = self.read('list', '-f', 'json')
+        [row] = json.loads(done.stdout)
+        self.assertEqual(self.asked, row['Trace ID'])
+        self.assertEqual('openstack server list', row['Root'])
+        self.nobody_was_asked()
+
+    def test_show(self):
+        done = self.read('show', self.asked)
+        self.assertIn('openstackclient: openstack server list', done.stdout)
+        self.assertEqual('', done.stderr)
+        self.nobody_was_asked()
+
+    def test_report(self):
+        done = self.read('report', self.asked)
+        page = pathlib.Path(self.home, done.stdout.strip())
+        self.assertIn(self.asked, page.read_text())
+        self.nobody_was_asked()
+
+    def test_without_any_credentials(self):
+        nothing = {
+            name: ''
+            for name in ('OS_AUTH_URL', 'OS_USERNAME', 'OS_PASSWORD')
+        }
+        self.read('show', self.asked, **nothing)
+        self.nobody_was_asked()
+
+    def test_exit_codes(self):
+        for code, arguments in (
+            (2, ('show', 'f' * 32)),
+            (2, ('list', '--service', 'nobody')),
+            (1, ('show', 'zz')),
+            (1, ('show', '--sauce')),
+            (1, ('list', '--limit', '0')),
+        ):
+            done = self.read(*arguments, expect=code)
+            self.assertNotIn('Traceback', done.stderr)
+        self.openstack('trace', 'list', '--source', '/no/such', expect=1)
+        self.nobody_was_asked()
+
+
 class ConfigurationTest(OpenStackTest):
     def lines(self):
         return 'exporters = file', f'file_directory = {self.traces}'

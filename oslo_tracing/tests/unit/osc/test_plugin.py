@@ -42,18 +42,22 @@ made = shell.OpenStackShell()
 if {without!r}:
     del sys.modules[stub.__name__]
 assert {without!r} or '--trace' in made.parser.format_help()
+if {commands!r}:
+    manager = made.command_manager
+    manager.add_command_group('openstack.oslo_tracing.v1')
+    assert 'trace show' in dict(manager), dict(manager)
 print(json.dumps(sorted(sys.modules)))
 """
 
 
-def _loaded(without):
+def _loaded(without, commands=False):
     done = subprocess.run(
         [
             sys.executable,
             '-W',
             'ignore',
             '-c',
-            _LOADED.format(without=without),
+            _LOADED.format(without=without, commands=commands),
         ],
         check=True,
         capture_output=True,
@@ -72,6 +76,22 @@ class PluginTest(base.TestCase):
                 'oslo_tracing.osc.plugin',
             },
             _loaded(without=False) - _loaded(without=True),
+        )
+
+    def test_the_commands_load_nothing_that_records(self):
+        # The shell imports the commands of every plugin when it runs one.
+        loaded = _loaded(without=False, commands=True)
+        more = loaded - _loaded(without=False)
+        ours = {name for name in more if name.startswith('oslo_tracing.')}
+        self.assertIn('oslo_tracing.cmd.show', ours)
+        self.assertLessEqual(
+            {name.split('.')[1] for name in ours},
+            {'cmd', 'report', '_printable', 'attributes', 'exceptions'},
+        )
+        self.assertEqual(
+            set(),
+            {'opentelemetry', 'oslo_config'}
+            & {name.split('.')[0] for name in more},
         )
 
     def test_it_is_what_a_plugin_has_to_be(self):
