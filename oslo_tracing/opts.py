@@ -391,7 +391,8 @@ _OPTS = [
         'exception_messages',
         default=False,
         help='Record the messages of exceptions, scrubbed. They can hold '
-        'what users sent. Never those of database errors.',
+        'what users sent. Never those of database errors, nor of commands '
+        'that failed.',
     ),
     cfg.ListOpt(
         'excluded_attributes',

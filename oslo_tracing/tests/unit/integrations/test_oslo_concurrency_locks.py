@@ -27,8 +27,6 @@ from oslo_concurrency import lockutils
 import oslo_tracing
 from oslo_tracing import _guard
 from oslo_tracing import fixture
-from oslo_tracing import integrations
-from oslo_tracing.integrations import oslo_concurrency as integration
 from oslo_tracing.tests import base
 
 _SEAMS = ('internal_lock', 'internal_fair_lock', 'external_lock')
@@ -307,16 +305,6 @@ class LocksTest(TestCase):
         self.assertIn('Tracing failed while starting', logged.output)
         self.assertNotIn('S3CRET', logged.output)
 
-    def test_names_are_bounded_in_number(self):
-        budget = integration.locks_module.span_names.NameBudget(limit=3)
-        made = {
-            integration.locks_module.span_names.lock(
-                f'lock-{chr(97 + one)}', budget
-            )
-            for one in range(9)
-        }
-        self.assertEqual(4, len(made))
-
 
 class OffTest(base.TestCase):
     def test_the_very_same_functions_are_back(self):
@@ -347,11 +335,3 @@ class OffTest(base.TestCase):
         self.useFixture(fixture.SpanRecorder('oslo_concurrency'))
         self.assertIn('waits for fair locks are not traced', logged.output)
         self.assertTrue(hasattr(lockutils.internal_lock, '__wrapped__'))
-
-
-class InstallTest(base.TestCase):
-    def test_it_is_installed_for_either_option(self):
-        self.assertIn(
-            ('oslo_concurrency', ('trace_locks', 'trace_commands')),
-            integrations.INTEGRATIONS,
-        )
