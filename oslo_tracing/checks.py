@@ -45,6 +45,9 @@ _LIBRARIES: Final = (
     ('trace_rpc', 'oslo_messaging', 'RPC'),
     ('trace_notifications', 'oslo_messaging', 'notifications'),
     ('trace_db', 'sqlalchemy', 'SQL'),
+    ('trace_locks', 'oslo_concurrency', 'waiting for locks'),
+    ('trace_commands', 'oslo_concurrency', 'external commands'),
+    ('trace_cache', 'oslo_cache', 'memcached'),
 )
 _SPAN: Final = 'oslo-tracing check'
 

@@ -345,6 +345,24 @@ _OPTS = [
         help='Trace periodic tasks and looping calls of futurist and '
         'oslo.service, each run outside of a request as a trace of its own.',
     ),
+    cfg.BoolOpt(
+        'trace_locks',
+        default=True,
+        help='Trace waiting for a lock of oslo.concurrency, where it took '
+        'more than 10 ms. A lock that is free makes no span.',
+    ),
+    cfg.BoolOpt(
+        'trace_commands',
+        default=True,
+        help='Trace external commands that oslo.concurrency runs: which '
+        'program and how it ended, never its arguments.',
+    ),
+    cfg.BoolOpt(
+        'trace_cache',
+        default=True,
+        help='Trace what is asked of memcached through oslo.cache, without '
+        'the keys.',
+    ),
     cfg.ListOpt(
         'ignored_paths',
         default=['/healthcheck'],
@@ -373,7 +391,8 @@ _OPTS = [
         'exception_messages',
         default=False,
         help='Record the messages of exceptions, scrubbed. They can hold '
-        'what users sent. Never those of database errors.',
+        'what users sent. Never those of database errors, nor of commands '
+        'that failed.',
     ),
     cfg.ListOpt(
         'excluded_attributes',

@@ -109,6 +109,9 @@ class Settings:
     trace_notifications: bool
     trace_db: bool
     trace_periodic: bool
+    trace_locks: bool
+    trace_commands: bool
+    trace_cache: bool
     ignored_paths: list[str]
     db_query_text: str
     db_comment: bool

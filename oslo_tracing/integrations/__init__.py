@@ -44,6 +44,8 @@ INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('sqlalchemy', ('trace_db',)),
     ('oslo_db', ('trace_db',)),
     ('http_client', ('trace_http_client',)),
+    ('oslo_concurrency', ('trace_locks', 'trace_commands')),
+    ('oslo_cache', ('trace_cache',)),
     ('executors', ()),
     ('threads', ()),
     ('eventlet', ()),

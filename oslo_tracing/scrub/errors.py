@@ -63,6 +63,8 @@ _DATABASE_PACKAGES = frozenset(
         '_sqlite3',
     )
 )
+#: Errors of these say what was run, and what it wrote.
+_COMMAND_MODULES = frozenset(('oslo_concurrency.processutils', 'subprocess'))
 _DATABASE_SENTENCE = re.compile(
     r'\[SQL: |\[parameters: |sqlalche\.me/'
     r'|\((?:_?sqlite3|pymysql|MySQLdb|psycopg2?|asyncpg|mariadb)\.'
@@ -155,10 +157,11 @@ def message(error: BaseException, limit: int = 1024) -> str | None:
 
     :param limit: characters; first the message is cut, then scrubbed.
     :returns: None where nothing may be said: for the errors of a database,
-        and where the exception cannot say it.
+        for those that quote a command with its arguments, and where the
+        exception cannot say it.
     """
     try:
-        if is_database_error(error):
+        if is_database_error(error) or _quotes_a_command(error):
             return None
         said = _shapes.text_of(str(error))
         if _DATABASE_SENTENCE.search(said[:_MAX_SEARCHED]):
@@ -166,6 +169,12 @@ def message(error: BaseException, limit: int = 1024) -> str | None:
         return text(said, limit)
     except Exception:
         return None
+
+
+def _quotes_a_command(error: BaseException) -> bool:
+    return any(
+        kind.__module__ in _COMMAND_MODULES for kind in type(error).__mro__
+    )
 
 
 def text(said: object, limit: int = 1024) -> str:

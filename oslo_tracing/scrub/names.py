@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import itertools
 import re
 
@@ -54,6 +55,11 @@ _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]{0,63}')
 _OLD_VARIABLE = re.compile(r'[:*](?:\(([^()]{0,64})\)|([A-Za-z_]\w{0,63}))')
 _CONVERTED = re.compile(r'<((?:[^<>\'"]|\'[^\']*\'|"[^"]*")*)>')
 _UNPRINTABLE = re.compile(r'[^\x20-\x7e]')
+# A checksum, or what a UUID is shortened to.
+_HEX = re.compile(r'(?<![0-9A-Za-z])[0-9A-Fa-f]{16,128}(?![0-9A-Za-z])')
+_DIGITS = re.compile(r'\d[0-9A-Fa-f]*')
+_PROGRAM = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}')
+_ASSIGNED = re.compile(r'[A-Za-z_][A-Za-z0-9_]*=', re.ASCII)
 
 
 class NameBudget:
@@ -228,3 +234,50 @@ def event_type(text: object, budget: NameBudget | None = None) -> str:
     if not kind:
         return OTHER
     return kind if budget is None else budget.take(kind)
+
+
+def lock(text: object, budget: NameBudget) -> str:
+    """Return the name of a lock as a span's name may have it.
+
+    Locks are named after what they protect, so with the ids of it:
+    ``refresh_cache-{id}``, ``tap{n}-disk{n}``.
+
+    :param budget: bounds their number; its fallback stands for the others.
+    :returns: at most 128 printable ASCII characters; ``_OTHER`` for an
+        empty one.
+    """
+    name = _shapes.text_of(text, MAX_GUESS)
+    name = _shapes.cut(name, MAX_GUESS, '._-/ ')
+    name = _UNPRINTABLE.sub('?', name).strip()
+    name = _HEX.sub('{id}', _shapes.ID.sub('{id}', name))
+    name = _DIGITS.sub('{n}', _shapes.mask(name))[:MAX_GUESS]
+    return budget.take(name) if name else OTHER
+
+
+def program(command: Sequence[object], shell: bool, budget: NameBudget) -> str:
+    """Return which program a command runs, without directory or arguments.
+
+    Where ``env`` sets variables for another, it is the other. Of a line for
+    a shell nothing is told but that it is one: what of it is a program only
+    a shell knows.
+
+    :param command: the program and its arguments.
+    :param shell: whether it is a line for a shell.
+    :param budget: bounds their number; its fallback stands for the others.
+    :returns: at most 64 characters; ``_OTHER`` for what no program is
+        called.
+    """
+    if shell:
+        return 'sh'
+    found = OTHER
+    for part in command[:16]:
+        word = _shapes.text_of(part)
+        if found == 'env' and _ASSIGNED.match(word):
+            continue
+        name = word.rpartition('/')[2]
+        if not _PROGRAM.fullmatch(name) or _shapes.mask(name) != name:
+            break
+        if found == 'env' or name != 'env':
+            return budget.take(name)
+        found = name
+    return found

@@ -29,6 +29,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import uuid
 
 from pifpaf.drivers import mysql
@@ -96,6 +97,12 @@ def postgresql_url(test):
     )
 
 
+def memcached_port(test):
+    """Return the port of a memcached, or skip ``test``."""
+    must_be_there(test, shutil.which('memcached'), 'memcached')
+    return _memcached()
+
+
 def free_port(highest=65535):
     """Return a port that nobody listens on."""
     while True:
@@ -137,6 +144,32 @@ def _rabbitmq():
 @functools.cache
 def _mariadb():
     return _start(mysql.MySQLDriver()).socket
+
+
+@functools.cache
+def _memcached():
+    # Not pifpaf's: that one cannot be started by root, and listens on all
+    # addresses.
+    port = free_port()
+    arguments = ['-l', '127.0.0.1', '-p', str(port)]
+    if os.geteuid() == 0:
+        arguments += ['-u', 'nobody']
+    process = subprocess.Popen(['memcached', *arguments])
+
+    def stop():
+        process.terminate()
+        process.wait()
+
+    atexit.register(stop)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(('127.0.0.1', port)).close()
+            return port
+        except ConnectionRefusedError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _postgresql_programs():

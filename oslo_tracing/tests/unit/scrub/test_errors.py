@@ -15,8 +15,10 @@ from __future__ import annotations
 import linecache
 import random
 import sqlite3
+import subprocess
 import sys
 
+from oslo_concurrency import processutils
 from oslo_db import exception as db_exc
 from sqlalchemy import exc as sa_exc
 
@@ -199,6 +201,15 @@ class DatabaseErrorTest(base.TestCase):
 
 
 class MessageTest(base.TestCase):
+    def test_those_that_quote_a_command_say_nothing(self):
+        for error in (
+            subprocess.CalledProcessError(1, ['mount', 'S3CRET']),
+            subprocess.TimeoutExpired(['mount', 'S3CRET'], 1),
+            processutils.ProcessExecutionError(cmd='mount S3CRET'),
+        ):
+            self.assertIn('S3CRET', str(error))
+            self.assertIsNone(errors.message(error))
+
     def test_a_harmless_one_stays(self):
         for said in (
             f'Instance {cases.UUID} could not be found.',

@@ -153,6 +153,64 @@ class EventTypeTest(base.TestCase):
         self.assertEqual(['a', 'b', '_OTHER', 'a', 'b'], said)
 
 
+LOCKS = (
+    ('compute_resources', 'compute_resources'),
+    (cases.UUID, '{id}'),
+    (f'refresh_cache-{cases.UUID}', 'refresh_cache-{id}'),
+    (f'image-{"0a1b2c3d" * 5}', 'image-{id}'),
+    ('tap12ab34cd-ef', 'tap{n}-ef'),
+    ('disk12', 'disk{n}'),
+    (f'token-{cases.FERNET}', 'token-{secret}'),
+    ('a\nb', 'a?b'),
+    ('', '_OTHER'),
+    (None, '_OTHER'),
+)
+
+COMMANDS = (
+    (('qemu-img', 'info', 'x'), 'qemu-img'),
+    (('/usr/sbin/ip', 'link'), 'ip'),
+    (('env', 'LC_ALL=C', 'qemu-img'), 'qemu-img'),
+    (('env', 'TOKEN=a b'), 'env'),
+    (('PASSWORD=x', 'mysql'), '_OTHER'),
+    (('mysql -pS3CRET',), '_OTHER'),
+    ((cases.FERNET,), '_OTHER'),
+    ((), '_OTHER'),
+)
+
+
+class LockTest(base.TestCase):
+    def test_ids_and_digits_are_reduced(self):
+        for name, expected in LOCKS:
+            self.assertEqual(
+                expected, names.lock(name, names.NameBudget()), name
+            )
+
+    def test_a_long_one_is_cut(self):
+        said = names.lock('a-' * 500, names.NameBudget())
+        self.assertLessEqual(len(said), 128)
+
+    def test_their_number_is_bounded(self):
+        budget = names.NameBudget(2)
+        self.assertEqual(
+            ['a', 'b', '_OTHER', 'a'],
+            [names.lock(name, budget) for name in 'abca'],
+        )
+
+
+class ProgramTest(base.TestCase):
+    def test_only_the_program_is_told(self):
+        for command, expected in COMMANDS:
+            self.assertEqual(
+                expected,
+                names.program(command, False, names.NameBudget()),
+                command,
+            )
+
+    def test_of_a_line_for_a_shell_nothing(self):
+        said = names.program(('mysql -px',), True, names.NameBudget())
+        self.assertEqual('sh', said)
+
+
 class NameBudgetTest(base.TestCase):
     def test_the_fallback_of_the_call_wins(self):
         budget = names.NameBudget(1, 'general')
