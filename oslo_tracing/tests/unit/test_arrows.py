@@ -80,6 +80,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         'sampling',
         'watch',
     },
+    'autoload': {'_guard', '_runtime', 'service'},
+    'wsgi': {'autoload', 'exceptions', 'middleware'},
     'fixture': RECORDING
     | {'exporters', 'integrations', 'provider', 'service'},
     'report': {'_printable', 'attributes', 'exceptions'},
@@ -89,6 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         '__init__',
         '_printable',
         'attributes',
+        'autoload',
         'checks',
         'exceptions',
         'report',
