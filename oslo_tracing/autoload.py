@@ -49,7 +49,7 @@ def wait(name: _Name) -> None:
         ('oslo_log.log', _attach_to_oslo_log),
         ('oslo_config.cfg', _attach_to_oslo_config),
     ):
-        _on_import(module, functools.partial(_guarded, attach, name))
+        on_import(module, functools.partial(_guarded, attach, name))
 
 
 class _Finder:
@@ -97,7 +97,12 @@ class _Finder:
         return spec
 
 
-def _on_import(name: str, attach: Callable[[types.ModuleType], None]) -> None:
+def on_import(name: str, attach: Callable[[types.ModuleType], None]) -> None:
+    """Attach to a module now, or when the service imports it.
+
+    :param name: full name of the module.
+    :param attach: called with the module.
+    """
     module = sys.modules.get(name)
     if module is not None:
         attach(module)
@@ -108,11 +113,18 @@ def _on_import(name: str, attach: Callable[[types.ModuleType], None]) -> None:
 
 def program_name() -> str:
     """Return what the program of this process is called."""
+    target = os.environ.get('OSLO_TRACING_WSGI_APP')
+    if target:
+        # The program is a server that serves many.
+        return target.partition(':')[0].partition('.')[0]
     path = sys.argv[0] if getattr(sys, 'argv', None) else ''
     folder, name = os.path.split(path)
     if name == '__main__.py':
         name = os.path.basename(folder)
-    return name.removesuffix('.py') or 'python'
+    if not name or name.startswith('-'):
+        # As of `python -c`.
+        return 'python'
+    return name.removesuffix('.py')
 
 
 def _guarded(

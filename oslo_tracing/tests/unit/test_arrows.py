@@ -81,6 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         'watch',
     },
     'autoload': {'_guard', '_runtime', 'service'},
+    'launch': {'_guard', 'autoload'},
     'wsgi': {'autoload', 'exceptions', 'middleware'},
     'fixture': RECORDING
     | {'exporters', 'integrations', 'provider', 'service'},
@@ -91,9 +92,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         '__init__',
         '_printable',
         'attributes',
-        'autoload',
         'checks',
         'exceptions',
+        'launch',
         'report',
     },
     'osc': {
