@@ -62,3 +62,7 @@ class ConfigurationUnreadable(TracingError):
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f'{path} cannot be used ({why})')
         self.path = path
+
+
+class NoApplication(TracingError):
+    """``OSLO_TRACING_WSGI_APP`` names nothing that could be served."""

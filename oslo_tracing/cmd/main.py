@@ -27,6 +27,7 @@ from cliff import command
 from cliff import commandmanager
 
 from oslo_tracing.cmd import common
+from oslo_tracing.cmd import run
 
 _DISTRIBUTION = 'oslo.tracing'
 
@@ -114,7 +115,11 @@ def main(argv: list[str] | None = None) -> int:
         # A name that the terminal's encoding lacks must not end the listing.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
-    result = TracingApp().run(sys.argv[1:] if argv is None else argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ['run'] and words[1:2] not in (['-h'], ['--help']):
+        # cliff would take options of the program for its own.
+        return run.run(words[1:])
+    result = TracingApp().run(words)
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -80,6 +80,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         'sampling',
         'watch',
     },
+    'autoload': {'_guard', '_runtime', 'service'},
+    'launch': {'_guard', 'autoload'},
+    'wsgi': {'autoload', 'exceptions', 'middleware'},
     'fixture': RECORDING
     | {'exporters', 'integrations', 'provider', 'service'},
     'report': {'_printable', 'attributes', 'exceptions'},
@@ -91,6 +94,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         'attributes',
         'checks',
         'exceptions',
+        'launch',
         'report',
     },
     'osc': {

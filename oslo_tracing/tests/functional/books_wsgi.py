@@ -1,0 +1,27 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A service that keeps a configuration of its own, and is not traced."""
+
+from __future__ import annotations
+
+import os
+
+from oslo_config import cfg
+
+CONF = cfg.ConfigOpts()
+CONF([], project='books', default_config_files=[os.environ['BOOKS_CONF']])
+
+
+def application(environ, start_response):
+    start_response('200 OK', [('Content-Length', '0')])
+    return []
