@@ -59,9 +59,13 @@ class _Finder:
     """
 
     def __init__(
-        self, awaited: str, attach: Callable[[types.ModuleType], None]
+        self,
+        awaited: str,
+        attach: Callable[[types.ModuleType], None],
+        once: bool,
     ) -> None:
         self._awaited = awaited
+        self._once = once
         self._attach = attach
         self._is_asking = False
 
@@ -84,7 +88,7 @@ class _Finder:
             del loader.exec_module
             load(module)
             # Not before: many only ask where a module is.
-            if self in sys.meta_path:
+            if self._once and self in sys.meta_path:
                 finder: Any = self
                 sys.meta_path.remove(finder)
             self._attach(module)
@@ -97,17 +101,23 @@ class _Finder:
         return spec
 
 
-def on_import(name: str, attach: Callable[[types.ModuleType], None]) -> None:
+def on_import(
+    name: str,
+    attach: Callable[[types.ModuleType], None],
+    *,
+    once: bool = True,
+) -> None:
     """Attach to a module now, or when the service imports it.
 
     :param name: full name of the module.
     :param attach: called with the module.
+    :param once: False where others load it again, as eventlet does.
     """
     module = sys.modules.get(name)
     if module is not None:
         attach(module)
-    else:
-        finder: Any = _Finder(name, attach)
+    if module is None or not once:
+        finder: Any = _Finder(name, attach, once)
         sys.meta_path.insert(0, finder)
 
 

@@ -29,7 +29,8 @@ def _begin() -> None:
         return
     if os.environ.get(launch.USER) == str(os.getuid()):
         autoload.wait(autoload.program_name)
-        autoload.on_import('subprocess', launch.clean_popen)
+        # eventlet loads copies, and puts classes made of those in its place.
+        autoload.on_import('subprocess', launch.clean_popen, once=False)
     else:
         clean = launch.cleaned(os.environ)
         for name in set(os.environ) - set(clean):

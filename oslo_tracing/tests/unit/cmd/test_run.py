@@ -267,6 +267,23 @@ class RunTest(base.TestCase):
             self.assertEqual('1', told['envs'][2]['X'])
             self.assertIn(DIRECTORY, told['path'])
 
+    def test_a_service_with_eventlet(self):
+        told = self.told(
+            'import eventlet\neventlet.monkey_patch()\n'
+            'import os, shelf, socket, subprocess\n'
+            'env = lambda *a: subprocess.check_output('
+            'a, text=True).splitlines()\n'
+            'shelf.tell(on=shelf.parse(log=True),'
+            ' green=socket.socket.__module__,'
+            ' child=env("env"), other=env("env", "-u", "sudo", "env"))'
+        )
+        self.assertEqual([None, 'shelf-api'], told['on'])
+        self.assertEqual('eventlet.greenio.base', told['green'])
+        of_user = f'{launch.USER}={os.getuid()}'
+        self.assertIn(of_user, told['child'])
+        self.assertNotIn(of_user, told['other'])
+        self.assertIn(f'PYTHONPATH={self.folder}', told['other'])
+
     def test_a_process_that_has_become_another_user(self):
         environment = launch.prepared(self.environment)
         environment[launch.USER] = str(os.getuid() + 1)
