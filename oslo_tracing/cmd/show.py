@@ -54,6 +54,12 @@ class Show(common.Reader):
             action='store_true',
             help='give every span a line of its own, also like ones in a row',
         )
+        parser.add_argument(
+            '--attributes',
+            action='store_true',
+            help='tell the attributes of each span below its line; implies '
+            '--all',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
@@ -71,7 +77,7 @@ class Show(common.Reader):
                 name = _printable.printable(source.name)
                 self.app.stderr.write(f'{what} in {name}\n')
                 return common.NOT_FOUND
-        self._print(traces, parsed_args.all)
+        self._print(traces, parsed_args.all, parsed_args.attributes)
         return common.FOUND
 
     def _newest(self, source: sources.Source) -> list[model.Trace]:
@@ -85,7 +91,9 @@ class Show(common.Reader):
             )
         return source.find(found[0].trace_id)
 
-    def _print(self, traces: list[model.Trace], expand: bool) -> None:
+    def _print(
+        self, traces: list[model.Trace], expand: bool, attributes: bool
+    ) -> None:
         out = self.app.stdout
         style = _style(out)
         if len(traces) > 1:
@@ -95,7 +103,13 @@ class Show(common.Reader):
             if number:
                 out.write('\n')
                 since = traces[0].start
-            for line in tree.render(trace, style, expand=expand, since=since):
+            for line in tree.render(
+                trace,
+                style,
+                expand=expand,
+                attributes=attributes,
+                since=since,
+            ):
                 out.write(line + '\n')
 
 

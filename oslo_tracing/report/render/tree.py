@@ -30,6 +30,8 @@ _FOLDED_FROM: Final = 3
 _MAX_LEVELS: Final = 30
 _MAX_NAME: Final = 256
 _MAX_SERVICES: Final = 12
+_MAX_ATTRIBUTES: Final = 128
+_MAX_VALUE: Final = 1024
 
 _START: Final = 11
 _DURATION: Final = 11
@@ -52,6 +54,7 @@ def render(
     style: texts.Style,
     *,
     expand: bool = False,
+    attributes: bool = False,
     since: int | None = None,
 ) -> Iterator[str]:
     """Draw a trace: what it is in all, then its spans.
@@ -59,16 +62,24 @@ def render(
     :param trace: any trace; no shape of it is too odd.
     :param style: what the terminal can show.
     :param expand: give each of many like spans in a row its own line.
+    :param attributes: tell those of each span below its line; it has one
+        of its own then.
     :param since: start of an earlier trace shown before, in nanoseconds.
     :returns: lines without newlines; safe to print.
     """
-    return _Tree(trace, style, expand).lines(since)
+    return _Tree(trace, style, expand, attributes).lines(since)
 
 
 class _Tree:
     def __init__(
-        self, trace: model.Trace, style: texts.Style, expand: bool
+        self,
+        trace: model.Trace,
+        style: texts.Style,
+        expand: bool,
+        attributes: bool,
     ) -> None:
+        self._attributes = attributes
+        expand = expand or attributes
         self._trace = trace
         self._style = style
         self._marks = texts.UNICODE if style.unicode else texts.ASCII
@@ -92,6 +103,8 @@ class _Tree:
                 folded += len(row.spans)
                 lines += 1
             yield texts.line(self._pieces(row), self._style)
+            if self._attributes and row.spans:
+                yield from self._attribute_lines(row.spans[0])
         if folded:
             yield ''
             what = 'line' if lines == 1 else 'lines'
@@ -99,6 +112,21 @@ class _Tree:
                 f'{folded} spans are folded into {lines} {what} '
                 f'({self._marks.times}); --all gives each its own.'
             )
+
+    def _attribute_lines(self, span: model.Span) -> Iterator[str]:
+        blank = ' ' * (_START + _DURATION + _SHARE + 4)
+        found = sorted(span.attributes.items())
+        for key, value in found[:_MAX_ATTRIBUTES]:
+            # The values of a list are text of others, too.
+            text = value if isinstance(value, str) else repr(value)
+            pieces = [
+                (f'{blank}{_shown(key, 64)} = ', texts.FAINT),
+                (_shown(text, _MAX_VALUE), ''),
+            ]
+            yield texts.line(pieces, self._style)
+        more = len(found) - _MAX_ATTRIBUTES
+        if more > 0:
+            yield texts.line([(f'{blank}and {more} more', '')], self._style)
 
     def _header(self, since: int | None) -> Iterator[str]:
         trace = self._trace

@@ -93,6 +93,28 @@ class ShowTest(CommandTestCase):
 
         self.assertEqual(5, out.count('SELECT instances (client)'))
 
+    def test_attributes_on_request(self):
+        hostile = '\x1b[2J\n' + 'x' * 10**6
+        self.write(
+            data.line(
+                'nova',
+                data.span(1, attributes={'b': 2, 'a': 'one', 'c': hostile}),
+                *(data.span(n, 1, attributes={'n': n}) for n in range(2, 6)),
+            )
+        )
+
+        _, out, _ = self.run_main(
+            'show', '--source', self.path, '--attributes', data.TRACE
+        )
+
+        told = [line.strip() for line in out.splitlines() if ' = ' in line]
+        self.assertEqual(['a = one', 'b = 2'], told[:2])
+        self.assertTrue(told[2].startswith(r'c = \x1b[2J\nxxx'), told[2][:99])
+        self.assertEqual(['n = 2', 'n = 3', 'n = 4', 'n = 5'], told[3:])
+        self.assertLess(len(out), 5000)
+        _, out, _ = self.run_main('show', '--source', self.path, data.TRACE)
+        self.assertNotIn(' = ', out)
+
     def test_without_an_id_the_newest_is_shown_and_named(self):
         self.write(
             data.line('nova', data.span(1, name='older')),
