@@ -33,9 +33,7 @@ class Bar:
     :param patience: seconds before the line appears; default: 1.
     """
 
-    def __init__(
-        self, stream: TextIO, patience: float | None = None
-    ) -> None:
+    def __init__(self, stream: TextIO, patience: float | None = None) -> None:
         self._stream = stream
         if patience is None:
             patience = _PATIENCE

@@ -286,9 +286,7 @@ class ReadingTest(OpenStackTest):
 
     def setUp(self):
         super().setUp()
-        traced = self.openstack(
-            '--trace', 'server', 'list', **self.to_files()
-        )
+        traced = self.openstack('--trace', 'server', 'list', **self.to_files())
         self.asked = self.trace_id(traced)
         self.before = self.requests()
 
@@ -321,8 +319,7 @@ class ReadingTest(OpenStackTest):
 
     def test_without_any_credentials(self):
         nothing = {
-            name: ''
-            for name in ('OS_AUTH_URL', 'OS_USERNAME', 'OS_PASSWORD')
+            name: '' for name in ('OS_AUTH_URL', 'OS_USERNAME', 'OS_PASSWORD')
         }
         self.read('show', self.asked, **nothing)
         self.nobody_was_asked()
