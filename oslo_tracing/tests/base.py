@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 
 import fixtures
@@ -42,6 +43,16 @@ class TestCase(base.BaseTestCase):
         # A filter that is given no configuration uses the last one.
         self.addCleanup(setattr, _runtime.RUNTIME, 'conf', None)
         self.addCleanup(service.shutdown)
+
+
+class LogOfACommand(fixtures.Fixture):
+    """Undoes what cliff does to the log of the process."""
+
+    def _setUp(self):
+        self.useFixture(fixtures.FakeLogger())
+        root = logging.getLogger()
+        self.addCleanup(setattr, root, 'handlers', list(root.handlers))
+        self.addCleanup(root.setLevel, root.level)
 
 
 def instances_of(kind):

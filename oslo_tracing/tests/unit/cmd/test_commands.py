@@ -43,11 +43,7 @@ class CommandTestCase(base.TestCase):
         self.directory = self.useFixture(fixtures.TempDir()).path
         self.path = os.path.join(self.directory, 'spans.jsonl')
         self.useFixture(fixtures.EnvironmentVariable('OSLO_TRACING_SOURCE'))
-        # What cliff sets for the process ends with this test.
-        self.useFixture(fixtures.FakeLogger())
-        root = logging.getLogger()
-        self.addCleanup(setattr, root, 'handlers', list(root.handlers))
-        self.addCleanup(root.setLevel, root.level)
+        self.useFixture(base.LogOfACommand())
 
     def write(self, *lines):
         with open(self.path, 'w') as stream:

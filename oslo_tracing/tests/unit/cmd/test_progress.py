@@ -33,6 +33,7 @@ from oslo_tracing.tests.unit.report import data
 class BarTest(base.TestCase):
     def setUp(self):
         super().setUp()
+        self.useFixture(base.LogOfACommand())
         self.useFixture(fixtures.EnvironmentVariable('TERM', 'xterm'))
         self.directory = self.useFixture(fixtures.TempDir()).path
         line = data.line('nova', data.span(1))

@@ -88,6 +88,7 @@ class _Server(fixtures.Fixture):
 class ServerTest(base.TestCase):
     def setUp(self):
         super().setUp()
+        self.useFixture(base.LogOfACommand())
         self.server = self.useFixture(_Server())
 
     def _find(self, kind='zipkin', user='', path='', text=_ID):
