@@ -57,7 +57,7 @@ class Check(command.Command):
             metavar='PATH',
             action='append',
             default=[],
-            help='a directory with such files (*.conf)',
+            help='a directory with such files, which end in .conf',
         )
         parser.add_argument(
             '--service-name',
