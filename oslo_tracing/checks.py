@@ -17,8 +17,6 @@ For an operator, before a service is restarted: nothing here runs in one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
 import importlib.util
@@ -98,10 +96,9 @@ def check(
         f'spans of {settings.service_name} go to '
         f'{", ".join(settings.exporters) or "nowhere"}',
     )
-    looks: Iterable[Callable[[settings_module.Settings], Iterator[Result]]]
-    looks = (_sampling, _trust, _libraries)
-    for look in looks:
-        yield from look(settings)
+    yield from _sampling(settings)
+    yield from _trust(settings)
+    yield from _libraries(settings)
     try:
         if request is not None:
             yield from _decision(settings, *request)
