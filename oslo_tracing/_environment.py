@@ -203,6 +203,7 @@ _VARIABLES: tuple[tuple[str, tuple[str, ...], Callable[[str], Any]], ...] = (
     ('otlp_endpoint', _otlp('ENDPOINT'), _endpoint),
     ('otlp_protocol', _otlp('PROTOCOL'), _one_of('grpc', 'http/protobuf')),
     ('otlp_headers', _otlp('HEADERS'), _pairs),
+    ('zipkin_endpoint', ('OTEL_EXPORTER_ZIPKIN_ENDPOINT',), _endpoint),
     ('otlp_timeout', _otlp('TIMEOUT'), _milliseconds(0.1, 600.0)),
     ('otlp_compression', _otlp('COMPRESSION'), _one_of('gzip', 'none')),
     ('otlp_ca_file', _otlp('CERTIFICATE'), str),

@@ -62,8 +62,9 @@ _OPTS = [
         help='Where finished spans go, one or several of: otlp (a '
         'collector, Jaeger, Tempo), file (OTLP JSON lines in '
         'file_directory), log (one line for each span in the log of the '
-        'service), none, or any exporter that an installed package offers '
-        'under the entry point group opentelemetry_traces_exporter.',
+        'service), zipkin (its API v2), statsd (a timer for each span name), '
+        'none, or any exporter that an installed package offers under the '
+        'entry point group opentelemetry_traces_exporter.',
     ),
     cfg.StrOpt(
         'otlp_endpoint',
@@ -145,6 +146,20 @@ _OPTS = [
         min=64 * 1024,
         help='How much all trace files in file_directory may hold together, '
         'in bytes. The oldest closed files are removed.',
+    ),
+    cfg.StrOpt(
+        'zipkin_endpoint',
+        default='http://localhost:9411/api/v2/spans',
+        help='Where the exporter zipkin sends spans, in the form of its API '
+        'v2. /api/v2/spans is appended where the URL has no path. It needs '
+        'the package opentelemetry-exporter-zipkin-json. otlp_timeout is for '
+        'its requests too.',
+    ),
+    cfg.StrOpt(
+        'statsd_address',
+        default='localhost:8125',
+        help='Host and UDP port where the exporter statsd sends a timer for '
+        'each span, and a counter where it has failed.',
     ),
     cfg.StrOpt(
         'sampler',

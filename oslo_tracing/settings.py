@@ -44,6 +44,7 @@ _GRPC_ENDPOINT = 'http://localhost:4317'
 _MAY_BE_SECRET = (
     'otlp_headers',
     'otlp_endpoint',
+    'zipkin_endpoint',
     'sampling_server_url',
     'signing_keys',
     'hmac_keys',
@@ -87,6 +88,8 @@ class Settings:
     file_directory: str | None
     file_max_bytes: int
     file_total_max_bytes: int
+    zipkin_endpoint: str
+    statsd_address: str
     sampler: str
     sample_ratio: float
     sampling_rules: list[str]

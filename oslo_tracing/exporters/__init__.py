@@ -53,7 +53,7 @@ validate = _validate.validate
 
 # Handed a batch in this order: who waits for nobody comes before who may
 # wait for a collector.
-_OWN: Final = ('log', 'file', 'otlp')
+_OWN: Final = ('log', 'file', 'statsd', 'otlp', 'zipkin')
 
 
 def build(

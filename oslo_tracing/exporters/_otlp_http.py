@@ -56,6 +56,7 @@ class Link:
     :param url: where to.
     :param settings: headers, compression and TLS files.
     :param user_agent: who we are.
+    :param content_type: what is sent.
     :raises OSError: when a file for TLS cannot be used.
     """
 
@@ -64,6 +65,7 @@ class Link:
         url: str,
         settings: settings_module.Settings,
         user_agent: str,
+        content_type: str = 'application/x-protobuf',
     ) -> None:
         parts = parse.urlsplit(url)
         self._gzip = settings.otlp_compression == 'gzip'
@@ -78,7 +80,7 @@ class Link:
         )
         self._host = parts.hostname or ''
         self._port = parts.port or (443 if self._tls else 80)
-        self._head = _head(parts, settings, user_agent)
+        self._head = _head(parts, settings, user_agent, content_type)
         self._stream: Any = None
 
     def send(self, body: bytes, timeout: float) -> _answer.Answer:
@@ -149,6 +151,7 @@ def _head(
     parts: parse.SplitResult,
     settings: settings_module.Settings,
     user_agent: str,
+    content_type: str,
 ) -> bytes:
     """Return a request up to its last header, which is its length.
 
@@ -159,7 +162,7 @@ def _head(
         if name.lower() not in _OURS:
             headers[name.lower()] = value
     headers['accept-encoding'] = 'identity'
-    headers['content-type'] = 'application/x-protobuf'
+    headers['content-type'] = content_type
     if settings.otlp_compression == 'gzip':
         headers['content-encoding'] = 'gzip'
     lines = [f'POST {parts.path or "/"} HTTP/1.1']

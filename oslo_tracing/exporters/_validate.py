@@ -41,7 +41,12 @@ NONE: Final = 'none'
 #: Characters of an endpoint that an error shows.
 _MAX_SHOWN: Final = 256
 
-_OWN: Final = ('file', 'log', 'otlp')
+_OWN: Final = ('file', 'log', 'otlp', 'statsd', 'zipkin')
+# Packages that not every service has.
+_NEEDS: Final = {
+    'statsd': 'statsd',
+    'zipkin': 'opentelemetry-exporter-zipkin-json',
+}
 _PROTOCOLS: Final = ('http/protobuf', 'grpc')
 _COMPRESSIONS: Final = ('none', 'gzip')
 
@@ -75,6 +80,10 @@ def validate(settings: settings_module.Settings) -> None:
         _headers(settings)
     if 'otlp' in settings.exporters or _asks_a_server(settings):
         _files(settings)
+    if 'zipkin' in settings.exporters:
+        _zipkin(settings.zipkin_endpoint)
+    if 'statsd' in settings.exporters:
+        _statsd(settings.statsd_address)
     if 'file' in settings.exporters:
         _directory(settings.file_directory)
 
@@ -94,6 +103,8 @@ def _exporters(settings: settings_module.Settings) -> None:
         raise exceptions.InvalidOption(
             'exporters', ','.join(chosen), 'none excludes all others'
         )
+    for name in chosen:
+        _needed(name)
     others = [name for name in chosen if name not in (*_OWN, NONE)]
     if not others:
         return
@@ -104,6 +115,38 @@ def _exporters(settings: settings_module.Settings) -> None:
             raise exceptions.InvalidOption(
                 'exporters', repr(name), f'no such exporter, there are {known}'
             )
+
+
+def _needed(name: str) -> None:
+    package = _NEEDS.get(name)
+    if package is None:
+        return
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        raise exceptions.InvalidOption(
+            'exporters', repr(name), f'it needs the package {package}'
+        ) from None
+
+
+def _zipkin(endpoint: str) -> None:
+    why = _wrong_with(endpoint, grpc=False)
+    if why:
+        raise exceptions.InvalidOption(
+            'zipkin_endpoint', repr(_shown(endpoint)), why
+        )
+
+
+def _statsd(address: str) -> None:
+    try:
+        parts = parse.urlsplit(f'//{address}')
+        good = parts.hostname and parts.port != 0 and parts.netloc == address
+    except ValueError:
+        good = False
+    if not good or not re.fullmatch(r'[!-?A-~]+', address):
+        raise exceptions.InvalidOption(
+            'statsd_address', repr(_shown(address)), 'not a host and a port'
+        )
 
 
 def _endpoint(settings: settings_module.Settings) -> None:

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 REQUEST_LIMIT: Final = 4 * 1024 * 1024
 
 _PATH: Final = '/v1/traces'
-# "User Agent" of the OTLP exporter specification: whose it is comes first.
-_USER_AGENT: Final = f'oslo.tracing OTel-OTLP-Exporter-Python/{__version__}'
+#: "User Agent" of the OTLP exporter specification: whose it is comes first.
+USER_AGENT: Final = f'oslo.tracing OTel-OTLP-Exporter-Python/{__version__}'
 # Of otlp_timeout, for asking a receiver that was silent whether it is there.
 _PROBE: Final = 1 / 3
 # So often it may answer the question, and then not the batch.
@@ -83,9 +83,9 @@ def build(
     transport = _transport(settings)
     timeout = settings.otlp_timeout
     if settings.otlp_protocol == 'grpc':
-        return OtlpSpanExporter(transport.Link(settings, _USER_AGENT), timeout)
+        return OtlpSpanExporter(transport.Link(settings, USER_AGENT), timeout)
     return HttpSpanExporter(
-        transport.Link(url(settings), settings, _USER_AGENT), timeout
+        transport.Link(url(settings), settings, USER_AGENT), timeout
     )
 
 
@@ -105,16 +105,38 @@ def url(settings: settings_module.Settings) -> str:
     return endpoint.rstrip('/') + _PATH
 
 
+class Encoding(Protocol):
+    """Makes requests of spans.
+
+    :ivar probe: a request without any.
+    """
+
+    probe: bytes
+
+    def __call__(self, spans: _Spans) -> bytes: ...
+
+
+class _Protobuf:
+    probe: bytes = b''
+
+    def __call__(self, spans: _Spans) -> bytes:
+        return trace_encoder.encode_spans(spans).SerializeToString()
+
+
 class OtlpSpanExporter(export.SpanExporter):
     """Sends batches over a link; one thread uses it.
 
     :param link: how to reach the receiver.
     :param timeout: seconds that one request may take.
+    :param encoding: makes the requests, OTLP's where there is none.
     """
 
-    def __init__(self, link: Link, timeout: float) -> None:
+    def __init__(
+        self, link: Link, timeout: float, encoding: Encoding | None = None
+    ) -> None:
         self._link = link
         self._timeout = timeout
+        self._encoding: Encoding = encoding or _Protobuf()
         self._in_doubt = False
         self._strikes = 0
 
@@ -133,12 +155,14 @@ class OtlpSpanExporter(export.SpanExporter):
             # One that was silent may be so again, for as long as we let it,
             # and may have taken what it did not answer: an empty request
             # tells whether it is back, and costs it nothing.
-            answer = self._send(b'', self._timeout * _PROBE, until)
+            answer = self._send(
+                self._encoding.probe, self._timeout * _PROBE, until
+            )
             if answer.meaning == _answer.SILENT:
                 outcome.leave(spans, answer.why, answer.after)
                 return outcome
             self._in_doubt = False
-        requests = _requests(spans, outcome)
+        requests = _requests(spans, outcome, self._encoding)
         for body, inside in requests:
             answer = self._send(body, self._timeout, until)
             if answer.meaning in (_answer.TAKEN, _answer.REFUSED):
@@ -217,7 +241,7 @@ def _settle(
 
 
 def _requests(
-    spans: _Spans, outcome: _owed.Outcome
+    spans: _Spans, outcome: _owed.Outcome, encoding: Encoding
 ) -> Iterator[tuple[bytes, _Spans]]:
     """Encode spans, in as many requests as their size demands.
 
@@ -225,10 +249,10 @@ def _requests(
     """
     body = None
     try:
-        message = trace_encoder.encode_spans(spans)
+        body = encoding(spans)
         cause, why = counters.TOO_LARGE, 'a span is larger than a request'
-        if message.ByteSize() <= REQUEST_LIMIT:
-            body = message.SerializeToString()
+        if len(body) > REQUEST_LIMIT:
+            body = None
     except Exception as error:
         cause, why = counters.ENCODING, f'{type(error).__name__}: {error}'
     if body is not None:
@@ -238,5 +262,5 @@ def _requests(
         outcome.lose(cause, 1, why)
         return
     middle = len(spans) // 2
-    yield from _requests(spans[:middle], outcome)
-    yield from _requests(spans[middle:], outcome)
+    yield from _requests(spans[:middle], outcome, encoding)
+    yield from _requests(spans[middle:], outcome, encoding)

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent import futures
 import gzip
 from http import server
@@ -40,8 +41,17 @@ def names(request: Any) -> list[str]:
     ]
 
 
+def _otlp(body: bytes) -> Any:
+    request = trace_service_pb2.ExportTraceServiceRequest()
+    request.ParseFromString(body)
+    return request
+
+
 class HttpSink(fixtures.Fixture):
-    """Speaks OTLP/HTTP, with TLS where it is given certificates."""
+    """Speaks OTLP/HTTP, with TLS where it is given certificates.
+
+    :param read: makes of a body what is kept of it.
+    """
 
     def __init__(
         self,
@@ -49,7 +59,9 @@ class HttpSink(fixtures.Fixture):
         mutual: bool = False,
         status: int = 200,
         address: str = '127.0.0.1',
+        read: Callable[[bytes], Any] = _otlp,
     ) -> None:
+        self._read = read
         self.requests: list[tuple[str, dict[str, str], Any]] = []
         self._certificates = certificates
         self._mutual = mutual
@@ -67,8 +79,7 @@ class HttpSink(fixtures.Fixture):
                 body = self.rfile.read(length)
                 if self.headers.get('Content-Encoding') == 'gzip':
                     body = gzip.decompress(body)
-                request = trace_service_pb2.ExportTraceServiceRequest()
-                request.ParseFromString(body)
+                request = sink._read(body)
                 headers = {k.lower(): v for k, v in self.headers.items()}
                 sink.requests.append((self.path, headers, request))
                 self.send_response(sink.status)

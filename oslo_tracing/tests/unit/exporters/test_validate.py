@@ -176,6 +176,47 @@ class ValidateTest(_Case):
         for value in ('Bearer a=b, c', '', 'x', 'with\ttab'):
             self._accepted(otlp_headers={'Authorization': value})
 
+    def test_where_zipkin_is(self):
+        for endpoint in ('http://zipkin:9411', 'https://[::1]/api/v2/spans'):
+            self._accepted(exporters=['zipkin'], zipkin_endpoint=endpoint)
+        for endpoint in (
+            'zipkin:9411',
+            'http://',
+            'http://zipkin/?a=b',
+            'http://zipkin:99999/',
+        ):
+            self._refused(
+                'zipkin_endpoint',
+                exporters=['zipkin'],
+                zipkin_endpoint=endpoint,
+            )
+
+    def test_a_password_of_zipkin_is_not_shown(self):
+        message = self._refused(
+            'zipkin_endpoint',
+            exporters=['zipkin'],
+            zipkin_endpoint='http://user:S3CRET@zipkin:9411',
+        )
+
+        self.assertNotIn('S3CRET', message)
+
+    def test_where_statsd_is(self):
+        for address in ('statsd:8125', '127.0.0.1', '[::1]:9125', 'statsd'):
+            self._accepted(exporters=['statsd'], statsd_address=address)
+        for address in (
+            '',
+            ':8125',
+            'statsd:0',
+            'statsd:99999',
+            'statsd:port',
+            'udp://statsd:8125',
+            'a b',
+            'statsd/x',
+        ):
+            self._refused(
+                'statsd_address', exporters=['statsd'], statsd_address=address
+            )
+
     def test_what_is_not_chosen_is_not_looked_at(self):
         self._accepted(
             exporters=['log'],
@@ -276,13 +317,14 @@ class ImportsTest(base.TestCase):
             'from oslo_tracing.tests.unit.exporters import support\n'
             'before = set(sys.modules)\n'
             's = support.settings(\n'
-            '    exporters=["otlp", "file", "log", "console"],\n'
+            '    exporters=["otlp", "file", "log", "zipkin", "statsd",\n'
+            '        "console"],\n'
             '    file_directory="/nowhere-yet/x")\n'
             'exporters.validate(s)\n'
             'exporters.build(s, support.resource)\n'
             'for name in ("requests", "grpc", "ssl", "urllib3", "eventlet",\n'
             '    "opentelemetry.exporter", "oslo_tracing.exporters.otlp",\n'
-            '    "oslo_tracing.exporters.file"):\n'
+            '    "oslo_tracing.exporters.file", "statsd"):\n'
             '    assert name not in set(sys.modules) - before, name\n'
             'from oslo_tracing.exporters import otlp\n'
             'assert "requests" not in set(sys.modules) - before\n'
