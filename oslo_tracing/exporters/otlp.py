@@ -120,7 +120,8 @@ class _Protobuf:
     probe: bytes = b''
 
     def __call__(self, spans: _Spans) -> bytes:
-        return trace_encoder.encode_spans(spans).SerializeToString()
+        body: bytes = trace_encoder.encode_spans(spans).SerializeToString()
+        return body
 
 
 class OtlpSpanExporter(export.SpanExporter):
