@@ -51,6 +51,7 @@ INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('eventlet', ()),
     ('oslo_service', ()),
     ('oslo_reports', ()),
+    ('opentracing', ()),
 )
 
 

@@ -250,6 +250,22 @@ class Propagation:
         except Exception:
             _guard.report('writing headers')
 
+    def to_carrier(
+        self,
+        carrier: MutableMapping[str, str],
+        context: otel_context.Context,
+    ) -> None:
+        """Tell whoever gets a carrier of the active span, unsigned.
+
+        :param carrier: a mapping of headers; older values of the same
+            names are replaced.
+        :param context: with the span.
+        """
+        try:
+            carrier.update(self._formats(context))
+        except Exception:
+            _guard.report('writing a carrier')
+
     def from_message(self, ctxt: Any) -> Incoming:
         """Return what the sender of a message said of its trace.
 
@@ -334,17 +350,26 @@ class Propagation:
             if not self._w3c:
                 return {}
             return {messages.TRACEPARENT: w3c.format_traceparent(span_context)}
+        found = self._formats(context)
+        if self.pairs is not None:
+            found.update(self.pairs.headers(span_context, context))
+        if self.signer is not None and w3c.is_ours(span_context):
+            found[signature.HEADER] = self.signer.sign(found)
+        return found
+
+    def _formats(self, context: otel_context.Context) -> dict[str, str]:
+        """Return the headers of all configured formats, with no proof."""
+        span = _span(context)
+        span_context = span.get_span_context()
         found: dict[str, str] = {}
+        if not span_context.is_valid:
+            return found
         for other in self._others:
             found.update(other.headers(span))
         if self._w3c:
             found.update(self._w3c_pair(span_context, context, True))
         elif self._others:
             self._add_baggage(found, context)
-        if self.pairs is not None:
-            found.update(self.pairs.headers(span_context, context))
-        if self.signer is not None and w3c.is_ours(span_context):
-            found[signature.HEADER] = self.signer.sign(found)
         return found
 
     def _w3c_pair(
