@@ -29,6 +29,12 @@ CLIENT_ADDRESS: Final = 'client.address'
 
 CODE_FUNCTION_NAME: Final = 'code.function.name'
 
+CHAOS_ACTIVITY_TYPE: Final = 'chaos.activity.type'
+CHAOS_DEVIATED: Final = 'chaos.deviated'
+CHAOS_DEVIATED_PROBE: Final = 'chaos.deviated.probe'
+CHAOS_PROVIDER_TYPE: Final = 'chaos.provider.type'
+CHAOS_STATUS: Final = 'chaos.status'
+CHAOS_TYPE: Final = 'chaos.type'
 DB_COLLECTION_NAME: Final = 'db.collection.name'
 DB_NAMESPACE: Final = 'db.namespace'
 DB_OPERATION_BATCH_SIZE: Final = 'db.operation.batch.size'

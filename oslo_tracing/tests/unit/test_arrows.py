@@ -111,6 +111,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         'report',
         'service',
     },
+    'chaos': {
+        '_guard',
+        '_runtime',
+        'attributes',
+        'opts',
+        'service',
+        'spans',
+    },
     'demo': {
         '__init__',
         'attributes',
@@ -125,7 +133,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 #: Files that belong to a room for their name alone.
-PART_OF = {'_wsgi': 'middleware', '_routes': 'middleware'}
+PART_OF = {
+    '_chaos_options': 'chaos',
+    '_routes': 'middleware',
+    '_wsgi': 'middleware',
+}
 
 
 def _room(parts):

@@ -24,7 +24,7 @@ from oslo_tracing import attributes
 from oslo_tracing.tests import base
 
 # exception.* events, and what is ours.
-_OWN = ('openstack.', 'db.pool.wait', 'oslo.db.retry', 'exception')
+_OWN = ('chaos.', 'openstack.', 'db.pool.wait', 'oslo.db.retry', 'exception')
 
 
 def _conventions():
