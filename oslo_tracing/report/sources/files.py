@@ -30,6 +30,7 @@ from oslo_tracing.report import model
 from oslo_tracing.report.sources import _json
 from oslo_tracing.report.sources import _lines
 from oslo_tracing.report.sources import base
+from oslo_tracing.report.sources import osprofiler
 from oslo_tracing.report.sources import otlp
 
 #: What is read of a directory; a file named by the user may be called
@@ -155,6 +156,8 @@ class FileSource(base.Source):
 
         try:
             for line, document in _documents(stream, tell):
+                if osprofiler.is_report(document):
+                    document = osprofiler.as_otlp(document)
                 yield from otlp.spans(document, tell)
                 if self.watch:
                     # Files grow while they are read.
