@@ -67,6 +67,10 @@ class _Swift(server.BaseHTTPRequestHandler):
 
 class LargeObjectTest(base.TestCase):
     def test_the_segments_stay_in_the_trace_of_the_upload(self):
+        self.upload()
+
+    def upload(self):
+        """Upload a large object, and look at what Swift was asked."""
         swift = server.ThreadingHTTPServer(('127.0.0.1', 0), _Swift)
         swift.asked = []
         threading.Thread(target=swift.serve_forever).start()
