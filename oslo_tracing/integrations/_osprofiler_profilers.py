@@ -15,6 +15,9 @@
 Services ask it for the ids and the key that they put into headers, into
 messages and into threads of their own. Here the ids are those of the trace
 that is under way, so whoever gets them goes on in it.
+
+A profiler with ids of a service's own choice, which are of no trace that is
+under way here, is osprofiler's own, where osprofiler keeps it.
 """
 
 from __future__ import annotations
@@ -32,8 +35,8 @@ from oslo_tracing.integrations import _osprofiler_points as points_module
 from oslo_tracing.propagation import osprofiler
 from oslo_tracing.propagation import w3c
 
-#: What :func:`Profilers.init` has noted; False after ``clean()``.
-_STATE = otel_context.create_key('oslo_tracing.osprofiler_state')
+#: Set by ``clean()``.
+_CLEANED = otel_context.create_key('oslo_tracing.osprofiler_cleaned')
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
 
@@ -86,33 +89,6 @@ class Following:
         return found if found.is_valid else self._known
 
 
-class Given:
-    """A profiler with the ids that the service has given it.
-
-    They are of no trace that is under way here, and go where they went.
-
-    :param original: osprofiler's own.
-    """
-
-    def __init__(self, profilers: Profilers, original: Any) -> None:
-        self.hmac_key = original.hmac_key
-        self._original = original
-        self._profilers = profilers
-
-    def start(self, name: str, info: dict[str, Any] | None = None) -> None:
-        """Begin a point, there and here."""
-        self._profilers.points.begin(name, info)
-        self._original.start(name, info=info)
-
-    def stop(self, info: dict[str, Any] | None = None) -> None:
-        """End the point that was begun last, there and here."""
-        self._profilers.points.end(info)
-        self._original.stop(info=info)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._original, name)
-
-
 class Profilers:
     """Makes what stands in for the functions about the current profiler.
 
@@ -126,10 +102,12 @@ class Profilers:
         self.points = points
         self._pairs = pairs
         self._module: Any = None
+        self._own: Callable[[], Any] = _no_profiler
 
     def attach(self, module: types.ModuleType) -> None:
-        """Take the module ``osprofiler.profiler``."""
+        """Take the module ``osprofiler.profiler``, as it is."""
         self._module = module
+        self._own = vars(module)['get']
 
     def shorten(self, uuid_id: Any) -> str:
         """Return the low half of an id in hexadecimal."""
@@ -142,10 +120,11 @@ class Profilers:
             if not self.points.is_on:
                 return original()
             try:
-                return self._get(otel_context.get_current())
+                found = self._following(otel_context.get_current())
             except Exception:
                 _guard.report('looking for a profiler')
-                return None
+                found = None
+            return self.own() if found is None else found
 
         return get
 
@@ -160,14 +139,13 @@ class Profilers:
             found = self._module.get()
             if found is not None:
                 return found
-            made = self._module._Profiler(
-                hmac_key, base_id=base_id, parent_id=parent_id
-            )
             try:
-                return self._adopted(made, base_id, parent_id)
+                found = self._adopted(hmac_key, base_id, parent_id)
             except Exception:
                 _guard.report('making a profiler')
-                return made
+            if found is None:
+                return original(hmac_key, base_id, parent_id)
+            return found
 
         return init
 
@@ -180,9 +158,9 @@ class Profilers:
                 return
             try:
                 current = otel_context.get_current()
-                if self._get(current) is not None:
+                if self._following(current) is not None:
                     otel_context.attach(
-                        otel_context.set_value(_STATE, False, current)
+                        otel_context.set_value(_CLEANED, True, current)
                     )
             except Exception:
                 _guard.report('forgetting a profiler')
@@ -197,12 +175,11 @@ class Profilers:
             if not points.is_on:
                 original(name, info)
                 return
-            if points.wanted() or self.has_state():
-                found = self._module.get()
-                if found:
-                    found.start(name, info=info)
-                else:
-                    points.begin(name, info)
+            if points.wanted():
+                points.begin(name, info)
+            own = self.own()
+            if own:
+                own.start(name, info=info)
 
         return start
 
@@ -214,12 +191,11 @@ class Profilers:
             if not points.is_on:
                 original(info)
                 return
-            if points.wanted() or self.has_state():
-                found = self._module.get()
-                if found:
-                    found.stop(info=info)
-                else:
-                    points.end(info)
+            if points.wanted():
+                points.end(info)
+            own = self.own()
+            if own:
+                own.stop(info=info)
 
         return stop
 
@@ -243,22 +219,28 @@ class Profilers:
 
         return _trace_is_valid
 
-    def has_state(self) -> bool:
-        """Say whether the service has made a profiler of its own here."""
-        return bool(otel_context.get_current().get(_STATE))
+    def own(self) -> Any:
+        """Return the profiler that osprofiler keeps for this thread, if any.
+
+        Not in a request or message that is in a trace: there it would be
+        what an earlier one has left on the thread.
+        """
+        own = self._own()
+        if own is None:
+            return None
+        try:
+            return None if _is_decided(otel_context.get_current()) else own
+        except Exception:
+            _guard.report('looking for a profiler')
+            return own
 
     def _was_refused(self) -> bool:
         current = otel_context.get_current()
-        return (
-            context.is_unit(current)
-            and trace.get_current_span(current).get_span_context().is_valid
-            and self._pairs.asked_with(current) is None
-        )
+        return _is_decided(current) and self._pairs.asked_with(current) is None
 
-    def _get(self, current: otel_context.Context) -> Any:
-        state: Any = current.get(_STATE)
-        if state is not None:
-            return state or None
+    def _following(self, current: otel_context.Context) -> Any:
+        if current.get(_CLEANED):
+            return None
         key = self._pairs.asked_with(current)
         if key is None:
             return None
@@ -267,8 +249,8 @@ class Profilers:
             return None
         return Following(self, span_context, key.reveal())
 
-    def _adopted(self, made: Any, base_id: Any, parent_id: Any) -> Any:
-        """Return the profiler for what was given, and keep it.
+    def _adopted(self, hmac_key: Any, base_id: Any, parent_id: Any) -> Any:
+        """Return the profiler for what was given, None for one of theirs.
 
         Inside of a unit of work, that is a request or a message, it was
         decided before which trace that belongs to.
@@ -289,24 +271,35 @@ class Profilers:
                 span_context = trace.get_current_span(
                     current
                 ).get_span_context()
-        follows = span_context.is_valid and (
+        if not span_context.is_valid:
+            return None
+        follows = span_context.trace_flags.sampled and (
             not base_id
             or (wanted is not None and wanted[0] == span_context.trace_id)
         )
-        if not follows:
-            given = Given(self, made)
-            if not (in_unit and span_context.is_valid):
-                _keep(given, current)
-            return given
-        following = Following(self, span_context, made.hmac_key)
-        if span_context.trace_flags.sampled:
-            if isinstance(made.hmac_key, str) and made.hmac_key:
-                current = osprofiler.asked_for_with(
-                    current, osprofiler.Key(made.hmac_key)
+        if not isinstance(hmac_key, str) or not hmac_key:
+            # Such a profiler signs nothing: nobody would hear of it.
+            follows = False
+        if not follows and not in_unit:
+            return None
+        if follows:
+            values = current.copy()
+            values.pop(_CLEANED, None)
+            otel_context.attach(
+                osprofiler.asked_for_with(
+                    otel_context.Context(values), osprofiler.Key(hmac_key)
                 )
-            _keep(following, current)
-        return following
+            )
+        return Following(self, span_context, hmac_key)
 
 
-def _keep(profiler: Any, current: otel_context.Context) -> None:
-    otel_context.attach(otel_context.set_value(_STATE, profiler, current))
+def _is_decided(current: otel_context.Context) -> bool:
+    """Say whether a context is that of work whose trace is known."""
+    return (
+        context.is_unit(current)
+        and trace.get_current_span(current).get_span_context().is_valid
+    )
+
+
+def _no_profiler() -> None:
+    return None
