@@ -19,6 +19,7 @@ import json
 import threading
 
 from opentelemetry import trace
+import oslo_messaging
 from osprofiler import _utils
 from osprofiler import profiler
 from osprofiler import web
@@ -389,7 +390,7 @@ class OutgoingTest(http_servers.TestCase):
         self.assertEqual(1, len(self.server.header('traceparent')))
 
 
-class Serializer(bus.oslo_messaging.NoOpSerializer):
+class Serializer(oslo_messaging.NoOpSerializer):
     """As nova, neutron, cinder and ironic have it."""
 
     def serialize_context(self, context):
@@ -431,9 +432,9 @@ class RpcTest(bus.TestCase):
         self.serve(self.bus, self.endpoint, serializer=Serializer(), workers=1)
 
     def call(self, ctxt, serializer=None):
-        return bus.oslo_messaging.get_rpc_client(
+        return oslo_messaging.get_rpc_client(
             self.bus,
-            bus.oslo_messaging.Target(topic='compute', version='1.0'),
+            oslo_messaging.Target(topic='compute', version='1.0'),
             serializer=serializer,
         ).call(ctxt, 'profiled')
 
