@@ -102,12 +102,13 @@ class Profilers:
         self.points = points
         self._pairs = pairs
         self._module: Any = None
-        self._own: Callable[[], Any] = _no_profiler
+        #: Returns what osprofiler keeps for this thread.
+        self.kept: Callable[[], Any] = _no_profiler
 
     def attach(self, module: types.ModuleType) -> None:
         """Take the module ``osprofiler.profiler``, as it is."""
         self._module = module
-        self._own = vars(module)['get']
+        self.kept = vars(module)['get']
 
     def shorten(self, uuid_id: Any) -> str:
         """Return the low half of an id in hexadecimal."""
@@ -140,12 +141,21 @@ class Profilers:
             if found is not None:
                 return found
             try:
-                found = self._adopted(hmac_key, base_id, parent_id)
+                following, noted = self._adopted(hmac_key, base_id, parent_id)
+                if following is not None:
+                    base_id = following.get_base_id()
             except Exception:
                 _guard.report('making a profiler')
-            if found is None:
+                following = noted = None
+            if following is None:
                 return original(hmac_key, base_id, parent_id)
-            return found
+            if noted is not None:
+                if not context.is_unit(noted):
+                    # Nothing ends here at which to forget it: it is kept
+                    # until clean(), also when the trace is over.
+                    original(hmac_key, base_id, parent_id)
+                otel_context.attach(noted)
+            return following
 
         return init
 
@@ -195,7 +205,11 @@ class Profilers:
                 points.end(info)
             own = self.own()
             if own:
-                own.stop(info=info)
+                try:
+                    own.stop(info=info)
+                except IndexError:
+                    # Of older releases, where nothing was begun there.
+                    pass
 
         return stop
 
@@ -222,14 +236,18 @@ class Profilers:
     def own(self) -> Any:
         """Return the profiler that osprofiler keeps for this thread, if any.
 
-        Not in a request or message that is in a trace: there it would be
-        what an earlier one has left on the thread.
+        Not where one follows the active span, nor in a request or message
+        that is in a trace: there it would be what an earlier one has left on
+        the thread.
         """
-        own = self._own()
+        own = self.kept()
         if own is None:
             return None
         try:
-            return None if _is_decided(otel_context.get_current()) else own
+            current = otel_context.get_current()
+            if _is_decided(current) or self._following(current) is not None:
+                return None
+            return own
         except Exception:
             _guard.report('looking for a profiler')
             return own
@@ -249,11 +267,16 @@ class Profilers:
             return None
         return Following(self, span_context, key.reveal())
 
-    def _adopted(self, hmac_key: Any, base_id: Any, parent_id: Any) -> Any:
-        """Return the profiler for what was given, None for one of theirs.
+    def _adopted(
+        self, hmac_key: Any, base_id: Any, parent_id: Any
+    ) -> tuple[Following | None, otel_context.Context | None]:
+        """Return the profiler for what was given, and where it is noted.
 
         Inside of a unit of work, that is a request or a message, it was
         decided before which trace that belongs to.
+
+        :returns: no profiler where it is to be one of theirs; no context
+            where nobody else is to get it.
         """
         wanted = osprofiler.ids(base_id, parent_id or base_id)
         current = otel_context.get_current()
@@ -272,7 +295,7 @@ class Profilers:
                     current
                 ).get_span_context()
         if not span_context.is_valid:
-            return None
+            return None, None
         follows = span_context.trace_flags.sampled and (
             not base_id
             or (wanted is not None and wanted[0] == span_context.trace_id)
@@ -281,16 +304,16 @@ class Profilers:
             # Such a profiler signs nothing: nobody would hear of it.
             follows = False
         if not follows and not in_unit:
-            return None
-        if follows:
-            values = current.copy()
-            values.pop(_CLEANED, None)
-            otel_context.attach(
-                osprofiler.asked_for_with(
-                    otel_context.Context(values), osprofiler.Key(hmac_key)
-                )
-            )
-        return Following(self, span_context, hmac_key)
+            return None, None
+        following = Following(self, span_context, hmac_key)
+        if not follows:
+            return following, None
+        values = current.copy()
+        values.pop(_CLEANED, None)
+        noted = osprofiler.asked_for_with(
+            otel_context.Context(values), osprofiler.Key(hmac_key)
+        )
+        return following, noted
 
 
 def _is_decided(current: otel_context.Context) -> bool:
