@@ -87,6 +87,16 @@ def record_error(
         _guard.report('recording an exception')
 
 
+def record_told_error(span: trace.Span, kind: str) -> None:
+    """Write what another process has told of an exception: its class.
+
+    :param span: the span.
+    :param kind: the class, with its module.
+    """
+    span.set_attribute(names.ERROR_TYPE, kind[:256])
+    span.set_status(_ERROR, kind[:256])
+
+
 def _finish(span: trace.Span) -> None:
     """End a span; whoever processes it cannot break the service."""
     try:

@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     '_keys': {'exceptions'},
     'settings': LEAVES | {'_environment', '_keys'},
     '_wrap': {'_guard', 'exceptions'},
+    '_privsep': {'_guard', 'scrub'},
     '_at_fork': {'_real'},
     '_at_exit': {'_guard', '_wrap'},
     'spans': {'_runtime'},
@@ -67,7 +68,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     'exporters': RECORDING | {'_at_fork'},
     'provider': RECORDING,
     'watch': RECORDING,
-    'integrations': RECORDING | {'health', 'propagation', 'recording'},
+    'integrations': RECORDING
+    | {'_privsep', 'health', 'propagation', 'recording'},
     'middleware': RECORDING | {'propagation', 'recording', '__init__'},
     'service': RECORDING
     | {
@@ -81,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         'watch',
     },
     'autoload': {'_guard', '_runtime', 'service'},
-    'launch': {'_guard', 'autoload'},
+    'launch': {'_guard', '_privsep', 'autoload'},
     'wsgi': {'autoload', 'exceptions', 'middleware'},
     'fixture': RECORDING
     | {'exporters', 'integrations', 'provider', 'service'},
