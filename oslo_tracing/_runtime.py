@@ -48,7 +48,14 @@ class Runtime:
     None: that is all that tracing costs when it is off.
     """
 
-    __slots__ = ('_processes', 'conf', 'counters', 'recorder', 'tracing')
+    __slots__ = (
+        '_processes',
+        'conf',
+        'counters',
+        'is_instrumented',
+        'recorder',
+        'tracing',
+    )
 
     def __init__(self) -> None:
         self.recorder: recording.Recorder | None = None
@@ -57,6 +64,9 @@ class Runtime:
         self.counters: counters_module.Counters | None = None
         #: The configuration that was last given to ``setup()``.
         self.conf: cfg.ConfigOpts | None = None
+        #: Whether OpenTelemetry's entry point asks for tracing; None where
+        #: it never did.
+        self.is_instrumented: bool | None = None
         self._processes: dict[int, Process] = {}
 
     def process(self) -> Process:

@@ -33,10 +33,12 @@ from oslo_tracing import _runtime
 #: happen before the command line is parsed.
 _OF_OSLO_LOG = 'log_config_append'
 
-_Name = Callable[[], str]
+_SetUp = Callable[[Any], None]
 
 
-def wait(name: _Name) -> None:
+def wait(
+    name: Callable[[], str], may: Callable[[Any], bool] | None = None
+) -> None:
     """Call ``setup()`` once the service has parsed its configuration.
 
     That is when it has set its logging up with it, or, where oslo.log has no
@@ -44,12 +46,21 @@ def wait(name: _Name) -> None:
     where no earlier one has turned tracing on.
 
     :param name: returns what the service is called, unless its operator says.
+    :param may: asked first, with the configuration.
     """
+
+    def set_up(conf: Any) -> None:
+        if _runtime.RUNTIME.tracing is None and (may is None or may(conf)):
+            # Only now: by now the service has patched what it wants to patch.
+            from oslo_tracing import service
+
+            service.setup(conf, name())
+
     for module, attach in (
         ('oslo_log.log', _attach_to_oslo_log),
         ('oslo_config.cfg', _attach_to_oslo_config),
     ):
-        on_import(module, functools.partial(_guarded, attach, name))
+        on_import(module, functools.partial(_guarded, attach, set_up))
 
 
 class _Finder:
@@ -138,46 +149,38 @@ def program_name() -> str:
 
 
 def _guarded(
-    attach: Callable[[_Name, Any], None],
-    name: _Name,
+    attach: Callable[[_SetUp, Any], None],
+    set_up: _SetUp,
     module: types.ModuleType,
 ) -> None:
     try:
-        attach(name, module)
+        attach(set_up, module)
     except Exception:
         from oslo_tracing import _guard
 
         _guard.report(f'attaching to {module.__name__}')
 
 
-def _attach_to_oslo_log(name: _Name, module: Any) -> None:
+def _attach_to_oslo_log(set_up: _SetUp, module: Any) -> None:
     original = module.setup
 
     @functools.wraps(original)
     def setup(conf: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(conf, *args, **kwargs)
-        _set_up(conf, name)
+        set_up(conf)
         return result
 
     module.setup = setup
 
 
-def _attach_to_oslo_config(name: _Name, module: Any) -> None:
+def _attach_to_oslo_config(set_up: _SetUp, module: Any) -> None:
     original = module.ConfigOpts.__call__
 
     @functools.wraps(original)
     def parse(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         if _OF_OSLO_LOG not in self:
-            _set_up(self, name)
+            set_up(self)
         return result
 
     module.ConfigOpts.__call__ = parse
-
-
-def _set_up(conf: Any, name: _Name) -> None:
-    if _runtime.RUNTIME.tracing is None:
-        # Only now: by now the service has patched what it wants to patch.
-        from oslo_tracing import service
-
-        service.setup(conf, name())

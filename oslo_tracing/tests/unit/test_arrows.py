@@ -84,6 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     'autoload': {'_guard', '_runtime', 'service'},
     'launch': {'_guard', '_privsep', 'autoload'},
+    'instrumentor': {'_guard', '_runtime', 'autoload', 'opts', 'service'},
     'wsgi': {'autoload', 'exceptions', 'middleware'},
     'fixture': RECORDING
     | {'exporters', 'integrations', 'provider', 'service'},
