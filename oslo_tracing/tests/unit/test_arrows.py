@@ -90,7 +90,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {'exporters', 'integrations', 'provider', 'service'},
     'report': {'_printable', 'attributes', 'exceptions'},
     'checks': LEAVES
-    | {'context', 'exceptions', 'sampling', 'scrub', 'service', 'settings'},
+    | {
+        '_wrap',
+        'context',
+        'exporters',
+        'sampling',
+        'scrub',
+        'service',
+        'settings',
+        'watch',
+    },
     'cmd': {
         '__init__',
         '_printable',
