@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ class Runtime:
         'conf',
         'counters',
         'is_instrumented',
+        'name',
         'recorder',
         'tracing',
     )
@@ -67,6 +69,9 @@ class Runtime:
         #: Whether OpenTelemetry's entry point asks for tracing; None where
         #: it never did.
         self.is_instrumented: bool | None = None
+        #: Returns what the service is called where whoever sets tracing up
+        #: does not say; None where it was not started through us.
+        self.name: Callable[[], str] | None = None
         self._processes: dict[int, Process] = {}
 
     def process(self) -> Process:

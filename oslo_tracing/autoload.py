@@ -45,9 +45,15 @@ def wait(
     options in it, when it is parsed. A later configuration is looked at only
     where no earlier one has turned tracing on.
 
+    What is parsed without those options while a module is being imported is
+    left for later: so nova learns, before all else, whether it is to patch.
+    Such a configuration is the one of a filter that is given none.
+
     :param name: returns what the service is called, unless its operator says.
     :param may: asked first, with the configuration.
     """
+    # A filter of the service's own may come first.
+    _runtime.RUNTIME.name = name
 
     def set_up(conf: Any) -> None:
         if _runtime.RUNTIME.tracing is None and (may is None or may(conf)):
@@ -179,8 +185,22 @@ def _attach_to_oslo_config(set_up: _SetUp, module: Any) -> None:
     @functools.wraps(original)
     def parse(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
-        if _OF_OSLO_LOG not in self:
+        if _OF_OSLO_LOG in self:
+            return result
+        if not _is_importing():
             set_up(self)
+        elif _runtime.RUNTIME.conf is None:
+            _runtime.RUNTIME.conf = self
         return result
 
     module.ConfigOpts.__call__ = parse
+
+
+def _is_importing() -> bool:
+    """Say whether a module is being imported by this thread."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith('<frozen importlib._boot'):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
