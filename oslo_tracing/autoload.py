@@ -42,7 +42,8 @@ def wait(
     """Call ``setup()`` once the service has parsed its configuration.
 
     That is when it has set its logging up with it, or, where oslo.log has no
-    options in it, when it is parsed. A later configuration is looked at only
+    options in it, when it is parsed, or, in a worker that was spawned, when
+    it is taken out of a pickle. A later configuration is looked at only
     where no earlier one has turned tracing on.
 
     What is parsed without those options while a module is being imported is
@@ -194,6 +195,20 @@ def _attach_to_oslo_config(set_up: _SetUp, module: Any) -> None:
         return result
 
     module.ConfigOpts.__call__ = parse
+    original_restore = vars(module.ConfigOpts).get('__setstate__')
+    if original_restore is None:
+        # An older one cannot be pickled.
+        return
+
+    @functools.wraps(original_restore)
+    def restore(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original_restore(self, *args, **kwargs)
+        # In a worker that was spawned nobody parses it again, and nobody
+        # may set up logging.
+        set_up(self)
+        return result
+
+    module.ConfigOpts.__setstate__ = restore
 
 
 def _is_importing() -> bool:
