@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -48,7 +49,15 @@ class Runtime:
     None: that is all that tracing costs when it is off.
     """
 
-    __slots__ = ('_processes', 'conf', 'counters', 'recorder', 'tracing')
+    __slots__ = (
+        '_processes',
+        'conf',
+        'counters',
+        'is_instrumented',
+        'name',
+        'recorder',
+        'tracing',
+    )
 
     def __init__(self) -> None:
         self.recorder: recording.Recorder | None = None
@@ -57,6 +66,12 @@ class Runtime:
         self.counters: counters_module.Counters | None = None
         #: The configuration that was last given to ``setup()``.
         self.conf: cfg.ConfigOpts | None = None
+        #: Whether OpenTelemetry's entry point asks for tracing; None where
+        #: it never did.
+        self.is_instrumented: bool | None = None
+        #: Returns what the service is called where whoever sets tracing up
+        #: does not say; None where it was not started through us.
+        self.name: Callable[[], str] | None = None
         self._processes: dict[int, Process] = {}
 
     def process(self) -> Process:

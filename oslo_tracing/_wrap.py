@@ -119,6 +119,11 @@ def _imported(name: str) -> types.ModuleType | None:
     return module
 
 
+def awaited() -> list[str]:
+    """Return the modules that would be attached to if they were imported."""
+    return _AWAITED.names()
+
+
 class _Awaited:
     """What waits for modules that nobody has imported yet.
 
@@ -144,6 +149,10 @@ class _Awaited:
             wrapt.register_post_import_hook(
                 functools.partial(self._arrived, name), name
             )
+
+    def names(self) -> list[str]:
+        """Return the modules that somebody waits for."""
+        return [name for name, attach in self._waiting.items() if attach]
 
     def _arrived(self, name: str, module: types.ModuleType) -> None:
         for attach in self._waiting.pop(name, ()):

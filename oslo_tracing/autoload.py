@@ -33,23 +33,41 @@ from oslo_tracing import _runtime
 #: happen before the command line is parsed.
 _OF_OSLO_LOG = 'log_config_append'
 
-_Name = Callable[[], str]
+_SetUp = Callable[[Any], None]
 
 
-def wait(name: _Name) -> None:
+def wait(
+    name: Callable[[], str], may: Callable[[Any], bool] | None = None
+) -> None:
     """Call ``setup()`` once the service has parsed its configuration.
 
     That is when it has set its logging up with it, or, where oslo.log has no
-    options in it, when it is parsed. A later configuration is looked at only
+    options in it, when it is parsed, or, in a worker that was spawned, when
+    it is taken out of a pickle. A later configuration is looked at only
     where no earlier one has turned tracing on.
 
+    What is parsed without those options while a module is being imported is
+    left for later: so nova learns, before all else, whether it is to patch.
+    Such a configuration is the one of a filter that is given none.
+
     :param name: returns what the service is called, unless its operator says.
+    :param may: asked first, with the configuration.
     """
+    # A filter of the service's own may come first.
+    _runtime.RUNTIME.name = name
+
+    def set_up(conf: Any) -> None:
+        if _runtime.RUNTIME.tracing is None and (may is None or may(conf)):
+            # Only now: by now the service has patched what it wants to patch.
+            from oslo_tracing import service
+
+            service.setup(conf, name())
+
     for module, attach in (
         ('oslo_log.log', _attach_to_oslo_log),
         ('oslo_config.cfg', _attach_to_oslo_config),
     ):
-        on_import(module, functools.partial(_guarded, attach, name))
+        on_import(module, functools.partial(_guarded, attach, set_up))
 
 
 class _Finder:
@@ -138,46 +156,66 @@ def program_name() -> str:
 
 
 def _guarded(
-    attach: Callable[[_Name, Any], None],
-    name: _Name,
+    attach: Callable[[_SetUp, Any], None],
+    set_up: _SetUp,
     module: types.ModuleType,
 ) -> None:
     try:
-        attach(name, module)
+        attach(set_up, module)
     except Exception:
         from oslo_tracing import _guard
 
         _guard.report(f'attaching to {module.__name__}')
 
 
-def _attach_to_oslo_log(name: _Name, module: Any) -> None:
+def _attach_to_oslo_log(set_up: _SetUp, module: Any) -> None:
     original = module.setup
 
     @functools.wraps(original)
     def setup(conf: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(conf, *args, **kwargs)
-        _set_up(conf, name)
+        set_up(conf)
         return result
 
     module.setup = setup
 
 
-def _attach_to_oslo_config(name: _Name, module: Any) -> None:
+def _attach_to_oslo_config(set_up: _SetUp, module: Any) -> None:
     original = module.ConfigOpts.__call__
 
     @functools.wraps(original)
     def parse(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
-        if _OF_OSLO_LOG not in self:
-            _set_up(self, name)
+        if _OF_OSLO_LOG in self:
+            return result
+        if not _is_importing():
+            set_up(self)
+        elif _runtime.RUNTIME.conf is None:
+            _runtime.RUNTIME.conf = self
         return result
 
     module.ConfigOpts.__call__ = parse
+    original_restore = vars(module.ConfigOpts).get('__setstate__')
+    if original_restore is None:
+        # An older one cannot be pickled.
+        return
+
+    @functools.wraps(original_restore)
+    def restore(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original_restore(self, *args, **kwargs)
+        # In a worker that was spawned nobody parses it again, and nobody
+        # may set up logging.
+        set_up(self)
+        return result
+
+    module.ConfigOpts.__setstate__ = restore
 
 
-def _set_up(conf: Any, name: _Name) -> None:
-    if _runtime.RUNTIME.tracing is None:
-        # Only now: by now the service has patched what it wants to patch.
-        from oslo_tracing import service
-
-        service.setup(conf, name())
+def _is_importing() -> bool:
+    """Say whether a module is being imported by this thread."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith('<frozen importlib._boot'):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

@@ -369,8 +369,9 @@ _OPTS = [
     cfg.BoolOpt(
         'trace_commands',
         default=True,
-        help='Trace external commands that oslo.concurrency runs: which '
-        'program and how it ended, never its arguments.',
+        help='Trace external commands that oslo.concurrency runs, in this '
+        'process and in the daemons of oslo.privsep: which program and how '
+        'it ended, never its arguments.',
     ),
     cfg.BoolOpt(
         'trace_cache',

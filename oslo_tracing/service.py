@@ -113,6 +113,8 @@ def set_up(
         if runtime.tracing is not None or process.is_setting_up:
             return runtime.tracing
         runtime.conf = conf
+        if service_name is None and runtime.name is not None:
+            service_name = runtime.name()
         process.is_setting_up = True
         try:
             tracing = _made(conf, service_name, processor, only)

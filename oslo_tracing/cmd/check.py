@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+from typing import Any
 
 from cliff import command
 from oslo_config import cfg
 
 from oslo_tracing import _printable
 from oslo_tracing import checks
+from oslo_tracing.checks import listening
 from oslo_tracing.cmd import common
 
 _EPILOG = (
@@ -50,7 +52,8 @@ class Check(command.Command):
             action='append',
             default=[],
             help='a configuration file of the service; may be given several '
-            'times, the last one wins',
+            'times, the last one wins. Without, and without --config-dir, '
+            'those are read that a service called --service-name reads',
         )
         parser.add_argument(
             '--config-dir',
@@ -64,6 +67,11 @@ class Check(command.Command):
             metavar='NAME',
             help='what the service calls itself, as nova-api, unless the '
             'files do',
+        )
+        parser.add_argument(
+            '--uwsgi',
+            metavar='FILE.ini',
+            help='the file of the uWSGI that serves it, to be looked at, too',
         )
         parser.add_argument(
             '--method',
@@ -97,23 +105,17 @@ class Check(command.Command):
 
     def _look(self, parsed_args: argparse.Namespace) -> int:
         conf = cfg.ConfigOpts()
-        args = [
-            part
-            for option, paths in (
-                ('--config-file', parsed_args.config_file),
-                ('--config-dir', parsed_args.config_dir),
-            )
-            for path in paths
-            for part in (option, path)
-        ]
+        uwsgi = None
         try:
-            conf(args, project='oslo-tracing', default_config_files=[])
+            if parsed_args.uwsgi:
+                uwsgi = listening.read(parsed_args.uwsgi)
+            self._read(conf, parsed_args)
         except (cfg.Error, OSError, UnicodeError) as exc:
-            why = _printable.printable(str(exc))
+            why = str(exc)
             if isinstance(exc, UnicodeError):
                 # Which of the files, it does not say.
                 why = f'a configuration file is not text: {why}'
-            self.app.stdout.write(f'error: {why}\n')
+            self._say(checks.ERROR, why)
             return common.FAILED
         request = None
         if parsed_args.url:
@@ -124,9 +126,67 @@ class Check(command.Command):
             parsed_args.service_name,
             request,
             send=not parsed_args.no_span,
+            uwsgi=uwsgi,
         ):
             if result.level == checks.ERROR:
                 code = common.FAILED
-            text = _printable.printable(result.text)
-            self.app.stdout.write(f'{result.level}: {text}\n')
+            self._say(result.level, result.text)
         return code
+
+    def _say(self, level: str, text: str) -> None:
+        self.app.stdout.write(f'{level}: {_printable.printable(text)}\n')
+
+    def _read(
+        self, conf: cfg.ConfigOpts, parsed_args: argparse.Namespace
+    ) -> None:
+        """Read the files that are named, else those of the service."""
+        args = [
+            part
+            for option, paths in (
+                ('--config-file', parsed_args.config_file),
+                ('--config-dir', parsed_args.config_dir),
+            )
+            for path in paths
+            for part in (option, path)
+        ]
+        if args:
+            conf(args, project='oslo-tracing', default_config_files=[])
+            return
+        name = parsed_args.service_name
+        if not name:
+            self._say(
+                checks.WARNING,
+                'no file was read: neither --config-file nor --service-name, '
+                'by which those of a service are found',
+            )
+            conf([], project='oslo-tracing', default_config_files=[])
+            return
+        project = name.partition('-')[0]
+        files = cfg.find_config_files(project, name)
+        dirs = cfg.find_config_dirs(project, name)
+        if files or dirs:
+            self._say(checks.OK, f'read {", ".join([*files, *dirs])}')
+        else:
+            names = ', '.join(
+                f'{each}{end}'
+                for each in dict.fromkeys((project, name))
+                for end in ('.conf', '.conf.d')
+            )
+            self._say(
+                checks.WARNING,
+                f'no file was read: found none of {names} in '
+                f'{", ".join(_directories(project))}',
+            )
+        conf(
+            [],
+            project=project,
+            prog=name,
+            default_config_files=files,
+            default_config_dirs=dirs,
+        )
+
+
+def _directories(project: str) -> list[str]:
+    """Return where oslo.config looks for the files of a service."""
+    look: Any = getattr(cfg, '_get_config_dirs', None)
+    return look(project) if look else ['its directories']

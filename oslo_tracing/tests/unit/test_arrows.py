@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     '_keys': {'exceptions'},
     'settings': LEAVES | {'_environment', '_keys'},
     '_wrap': {'_guard', 'exceptions'},
+    '_privsep': {'_guard', 'scrub'},
     '_at_fork': {'_real'},
     '_at_exit': {'_guard', '_wrap'},
     'spans': {'_runtime'},
@@ -67,7 +68,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     'exporters': RECORDING | {'_at_fork'},
     'provider': RECORDING,
     'watch': RECORDING,
-    'integrations': RECORDING | {'health', 'propagation', 'recording'},
+    'integrations': RECORDING
+    | {'_privsep', 'health', 'propagation', 'recording'},
     'middleware': RECORDING | {'propagation', 'recording', '__init__'},
     'service': RECORDING
     | {
@@ -81,13 +83,23 @@ MAY_IMPORT: dict[str, set[str]] = {
         'watch',
     },
     'autoload': {'_guard', '_runtime', 'service'},
-    'launch': {'_guard', 'autoload'},
+    'launch': {'_guard', '_privsep', 'autoload'},
+    'instrumentor': {'_guard', '_runtime', 'autoload', 'opts', 'service'},
     'wsgi': {'autoload', 'exceptions', 'middleware'},
     'fixture': RECORDING
     | {'exporters', 'integrations', 'provider', 'service'},
     'report': {'_printable', 'attributes', 'exceptions'},
     'checks': LEAVES
-    | {'context', 'exceptions', 'sampling', 'scrub', 'service', 'settings'},
+    | {
+        '_wrap',
+        'context',
+        'exporters',
+        'sampling',
+        'scrub',
+        'service',
+        'settings',
+        'watch',
+    },
     'cmd': {
         '__init__',
         '_printable',

@@ -12,6 +12,8 @@
 
 import os
 
+import fixtures
+
 from oslo_tracing.tests.unit.cmd import test_commands
 from oslo_tracing.tests.unit.exporters import sinks
 
@@ -19,10 +21,15 @@ URL = 'https://nova/v2.1/servers/5f0a1f0e-3c3c-4b7e-8c1c-0d9a3b0f5d2e?x=1'
 
 
 class CheckTest(test_commands.CommandTestCase):
-    def _check(self, *lines, options=()):
-        path = os.path.join(self.directory, 'service.conf')
+    def _write(self, name, *lines):
+        path = os.path.join(self.directory, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, 'w') as stream:
-            stream.write('\n'.join(['[tracing]', *lines]))
+            stream.write('\n'.join(lines))
+        return path
+
+    def _check(self, *lines, options=()):
+        path = self._write('service.conf', '[tracing]', *lines)
         code, out, _ = self.run_main('check', '--config-file', path, *options)
         return code, out
 
@@ -133,3 +140,157 @@ class CheckTest(test_commands.CommandTestCase):
             'enabled = True', options=('--no-span', '--method', 'POST', URL)
         )
         self.assertIn('"POST /v2.1/servers/{id}"', out)
+
+    def _on(self, *lines, options=()):
+        return self._check(
+            'enabled = True', *lines, options=('--no-span', *options)
+        )
+
+    def test_what_is_traced_and_by_which_library(self):
+        code, out = self._on('trace_cache = False')
+        self.assertEqual(0, code, out)
+        for line in (
+            'ok: SQL: traced, SQLAlchemy ',
+            'ok: RPC: traced, oslo.messaging ',
+            'ok: those over privsep: traced, oslo.privsep ',
+            'ok: memcached: not traced, trace_cache is False',
+        ):
+            self.assertIn(line, out)
+
+    def test_a_library_without_the_place_to_attach_to(self):
+        with fixtures.MonkeyPatch(
+            'oslo_concurrency.processutils.execute', None
+        ):
+            code, out = self._on()
+        self.assertEqual(0, code, out)
+        self.assertIn('warning: oslo.concurrency ', out)
+        self.assertIn('external commands are not traced', out)
+        self.assertNotIn('ok: external commands', out)
+
+    def test_others_that_trace_the_same(self):
+        code, out = self._on(
+            '[oslo_middleware_tracing]',
+            'enabled = True',
+            '[oslo_messaging_tracing]',
+            'tracing_enabled = True',
+        )
+        self.assertEqual(0, code, out)
+        self.assertIn('warning: [oslo_middleware_tracing] enabled', out)
+        self.assertIn('RPC is left to oslo.messaging', out)
+        self.assertNotIn('RPC: traced', out)
+
+    def test_below_opentelemetry_instrument(self):
+        path = '/x/opentelemetry/instrumentation/auto_instrumentation'
+        self.useFixture(fixtures.EnvironmentVariable('PYTHONPATH', path))
+        _code, out = self._on()
+        self.assertIn('warning: opentelemetry-instrument is on here', out)
+
+    def test_the_points_of_osprofiler(self):
+        for lines, expected in (
+            ((), 'none, [profiler] enabled is not True'),
+            (('[profiler]', 'enabled = True'), '[profiler] enabled\n'),
+            (
+                ('[profiler]', 'enabled = 1', 'connection_string = otlp://h'),
+                'which takes the global tracer provider',
+            ),
+        ):
+            _code, out = self._on(*lines)
+            self.assertIn(expected, out)
+
+    def test_grpc_where_eventlet_may_be(self):
+        _code, out = self._on('otlp_protocol = grpc')
+        self.assertIn('spans go over HTTP, to http://localhost:4318', out)
+
+    def test_who_can_send_requests(self):
+        for lines, url, expected in (
+            ((), 'http://127.0.0.1:8774/', 'ok: incoming = trust: only this'),
+            ((), 'http://[::1]/', 'ok: incoming = trust: only this host'),
+            ((), 'https://nova.example/', 'service (nova.example) can join'),
+            (
+                ('[DEFAULT]', 'bind_host = 0.0.0.0'),
+                None,
+                'service (bind_host = 0.0.0.0) can join',
+            ),
+            (
+                ('[api]', 'host_ip = 127.0.0.1'),
+                None,
+                'only this host can send requests (host_ip = 127.0.0.1)',
+            ),
+            (
+                # How clients get there counts.
+                ('[api]', 'host_ip = 127.0.0.1'),
+                'https://ironic.example/',
+                'warning: incoming = trust',
+            ),
+        ):
+            _code, out = self._on(*lines, options=(url,) if url else ())
+            self.assertIn(expected, out)
+
+    def test_the_file_of_uwsgi(self):
+        ours = 'module = oslo_tracing.wsgi:application'
+        named = 'env = OSLO_TRACING_WSGI_APP=nova.wsgi.osapi_compute'
+        for lines, code, expected in (
+            (
+                (ours, 'env = A=b', named, 'enable-threads = true'),
+                0,
+                'ok: uWSGI: requests to nova.wsgi.osapi_compute are traced',
+            ),
+            ((ours, 'enable-threads'), 0, "ok: uWSGI: Python's threads run"),
+            ((ours, 'threads = 2'), 0, "ok: uWSGI: Python's threads run"),
+            ((ours, named), 0, 'warning: uWSGI: without enable-threads'),
+            (
+                (ours, named, 'enable-threads = false'),
+                0,
+                'warning: uWSGI: without enable-threads',
+            ),
+            ((ours,), 1, 'error: uWSGI: module = oslo_tracing.wsgi'),
+            (('skip-atexit = true',), 0, 'warning: uWSGI: with skip-atexit'),
+            (
+                ('module = nova.wsgi.osapi_compute:application',),
+                0,
+                'are traced where its pipeline has our filter',
+            ),
+            (('http-socket = :80',), 0, '(http-socket = :80) can join'),
+            (('socket = /run/x',), 0, 'only this host can send requests'),
+        ):
+            path = self._write('uwsgi.ini', '; its file', '[uwsgi]', *lines)
+            if ours in lines and named not in lines and not code:
+                self.useFixture(
+                    fixtures.EnvironmentVariable('OSLO_TRACING_WSGI_APP', 'x')
+                )
+            else:
+                self.useFixture(
+                    fixtures.EnvironmentVariable('OSLO_TRACING_WSGI_APP')
+                )
+            found, out = self._on(options=('--uwsgi', path))
+            self.assertEqual(code, found, out)
+            self.assertIn(expected, out)
+
+    def test_no_such_file_of_uwsgi(self):
+        code, out = self._on(options=('--uwsgi', '/nowhere.ini'))
+        self.assertEqual(1, code)
+        self.assertIn('error: ', out)
+        self.assertIn('/nowhere.ini', out)
+
+    def test_how_changes_get_there(self):
+        _code, out = self._on()
+        self.assertIn('service.conf every 10 s', out)
+
+    def test_the_files_of_a_service_are_found(self):
+        self.useFixture(fixtures.EnvironmentVariable('HOME', self.directory))
+        code, out, _ = self.run_main('check', '--service-name', 'shelf-api')
+        self.assertEqual(1, code)
+        self.assertIn('none of shelf.conf, shelf.conf.d, shelf-api.conf', out)
+        self.assertIn('/etc/shelf', out)
+        path = self._write('.shelf/shelf.conf', '[tracing]', 'enabled = True')
+        code, out, _ = self.run_main(
+            'check', '--service-name', 'shelf-api', '--no-span'
+        )
+        self.assertEqual(0, code, out)
+        self.assertIn(f'ok: read {path}\n', out)
+        self.assertIn('spans of shelf-api go to otlp', out)
+
+    def test_no_file_and_no_name(self):
+        code, out, _ = self.run_main('check')
+        self.assertEqual(1, code)
+        self.assertIn('warning: no file was read: neither --config-file', out)

@@ -21,6 +21,8 @@ import subprocess
 import sys
 
 import fixtures
+from oslo_config import cfg
+import testtools
 
 from oslo_tracing import launch
 from oslo_tracing.tests import base
@@ -246,6 +248,52 @@ class RunTest(base.TestCase):
         )
         done = self.run_it('--', sys.executable, path)
         self.assertEqual(['shelf-worker'], json.loads(done.stdout)['on'])
+
+    def spawned(self, conf, head='', work='pass'):
+        """Return who is on: a service, and a worker that gets its options."""
+        path = self.write(
+            'shelf-worker.py',
+            'import multiprocessing, shelf\n'
+            'from oslo_log import log as logging\n'
+            f'{head}\n'
+            'def work(pipe, conf):\n'
+            f'    {work}\n'
+            '    pipe.send(shelf.is_on())\n'
+            'if __name__ == "__main__":\n'
+            f'    conf = {conf}\n'
+            '    logging.register_options(conf)\n'
+            '    conf([], project="shelf", default_config_files=[])\n'
+            '    logging.setup(conf, "shelf")\n'
+            '    context = multiprocessing.get_context("spawn")\n'
+            '    here, there = context.Pipe()\n'
+            '    worker = context.Process(target=work, args=(there, conf))\n'
+            '    worker.start()\n'
+            '    there.close()\n'
+            '    told = here.recv()\n'
+            '    worker.join()\n'
+            '    shelf.tell(told=[shelf.is_on(), told])\n',
+        )
+        done = self.run_it('--', sys.executable, path)
+        return json.loads(done.stdout.splitlines()[-1])['told']
+
+    @testtools.skipIf(
+        not hasattr(cfg.ConfigOpts, 'export_state'),
+        'this oslo.config cannot be pickled',
+    )
+    def test_spawned_workers_that_get_a_parsed_configuration(self):
+        for conf in ('shelf.cfg.CONF', 'shelf.cfg.ConfigOpts()'):
+            self.assertEqual(['shelf-worker'] * 2, self.spawned(conf))
+
+    def test_spawned_workers_that_parse_one_in_place_of_theirs(self):
+        # As ironic has it: what is pickled is a name, not its values.
+        told = self.spawned(
+            'shelf.cfg.CONF',
+            'shelf.cfg.ConfigOpts.__reduce__ = lambda self: (theirs, ())\n'
+            'def theirs():\n    return shelf.cfg.CONF\n',
+            'logging.register_options(conf); conf([], project="shelf", '
+            'default_config_files=[]); logging.setup(conf, "shelf")',
+        )
+        self.assertEqual(['shelf-worker'] * 2, told)
 
     def test_other_users_get_nothing_of_ours(self):
         shown = 'import json, os; print(json.dumps(dict(os.environ)))'

@@ -18,13 +18,15 @@ For an operator, before a service is restarted: nothing here runs in one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-import dataclasses
-import importlib.util
 from typing import Final
 from urllib import parse
 
 from oslo_config import cfg
 
+from oslo_tracing.checks import listening
+from oslo_tracing.checks import neighbours
+from oslo_tracing.checks import results
+from oslo_tracing.checks import seams
 from oslo_tracing import exceptions
 from oslo_tracing import opts
 from oslo_tracing.sampling import rules
@@ -32,34 +34,15 @@ from oslo_tracing.scrub import names
 from oslo_tracing.scrub import urls
 from oslo_tracing import service
 from oslo_tracing import settings as settings_module
+from oslo_tracing import watch
 
-OK: Final = 'ok'
-WARNING: Final = 'warning'
-ERROR: Final = 'error'
+OK: Final = results.OK
+WARNING: Final = results.WARNING
+ERROR: Final = results.ERROR
 
-#: What each option needs to trace anything.
-_LIBRARIES: Final = (
-    ('trace_http_client', 'requests', 'outgoing HTTP'),
-    ('trace_rpc', 'oslo_messaging', 'RPC'),
-    ('trace_notifications', 'oslo_messaging', 'notifications'),
-    ('trace_db', 'sqlalchemy', 'SQL'),
-    ('trace_locks', 'oslo_concurrency', 'waiting for locks'),
-    ('trace_commands', 'oslo_concurrency', 'external commands'),
-    ('trace_cache', 'oslo_cache', 'memcached'),
-)
+Result = results.Result
+
 _SPAN: Final = 'oslo-tracing check'
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """One thing that was looked at.
-
-    :param level: ``OK``, ``WARNING`` or ``ERROR``.
-    :param text: one sentence.
-    """
-
-    level: str
-    text: str
 
 
 def check(
@@ -67,12 +50,14 @@ def check(
     service_name: str | None = None,
     request: tuple[str, str] | None = None,
     send: bool = True,
+    uwsgi: listening.Uwsgi | None = None,
 ) -> Iterator[Result]:
     """Look at a configuration.
 
     :param conf: as a service has it, after its files have been read.
     :param service_name: what the service calls itself in code.
     :param request: method and URL of a request to decide on.
+    :param uwsgi: what the file of the uWSGI says that serves it.
     :param send: whether one span is made and sent as the service would.
     :returns: what was found, in the order of looking; after an ``ERROR``
         on the options themselves there is nothing more to look at.
@@ -97,9 +82,11 @@ def check(
         f'{", ".join(settings.exporters) or "nowhere"}',
     )
     yield from _sampling(settings)
-    yield from _trust(settings)
-    yield from _libraries(settings)
+    yield _live(conf)
+    yield from listening.look(conf, settings, request and request[1], uwsgi)
+    yield from neighbours.look(conf, settings)
     try:
+        yield from seams.look(conf, settings, service_name)
         if request is not None:
             yield from _decision(settings, *request)
         if send:
@@ -119,30 +106,26 @@ def _sampling(settings: settings_module.Settings) -> Iterator[Result]:
     yield Result(OK, text)
 
 
-def _trust(settings: settings_module.Settings) -> Iterator[Result]:
-    if not settings.trace_http_server:
-        yield Result(WARNING, 'requests are not traced: trace_http_server')
-    elif settings.incoming == 'trust':
-        yield Result(
-            WARNING,
-            'incoming = trust: whoever can send a request to this service '
-            'can join a trace, and have it recorded or not; set '
-            'signing_keys, or incoming = link, where strangers can reach it',
+def _live(conf: cfg.ConfigOpts) -> Result:
+    """Tell how what may change while the service runs gets there."""
+    names = ', '.join(sorted(settings_module.MUTABLE))
+    paths: list[str] = []
+    for option in ('config_file', 'config_dir'):
+        try:
+            found = getattr(conf, option, None) or []
+        except cfg.Error:
+            continue
+        paths.extend([found] if isinstance(found, str) else found)
+    if not paths:
+        return Result(
+            OK, f'no file was read: {names} change at a restart alone'
         )
-    else:
-        yield Result(OK, f'incoming = {settings.incoming}')
-
-
-def _libraries(settings: settings_module.Settings) -> Iterator[Result]:
-    for option, module, what in _LIBRARIES:
-        if not getattr(settings, option):
-            yield Result(OK, f'{what}: not traced, {option} is False')
-        elif importlib.util.find_spec(module) is None:
-            yield Result(
-                OK, f'{what}: nothing to trace, {module} is not installed here'
-            )
-        else:
-            yield Result(OK, f'{what}: traced')
+    return Result(
+        OK,
+        f'{names} may change while the service runs: it looks for changes of '
+        f'{", ".join(paths)} every {watch.INTERVAL:.0f} s, and where it '
+        're-reads them by itself, as for SIGHUP, they hold at once',
+    )
 
 
 def _decision(
