@@ -59,6 +59,8 @@ MUTABLE = (
     'max_traces_per_second',
     'max_forced_traces_per_second',
     'ignored_paths',
+    'db_spans',
+    'db_slow_threshold',
     'excluded_attributes',
 )
 
@@ -114,6 +116,8 @@ class Settings:
     trace_cache: bool
     ignored_paths: list[str]
     db_query_text: str
+    db_spans: str
+    db_slow_threshold: float
     db_comment: bool
     exception_messages: bool
     excluded_attributes: list[str]
