@@ -61,6 +61,7 @@ const showFacts = () => {
   // What each service did itself, while it waited for nobody.
   fact(facts, 'Own time', data.shares.slice(0, 6).map(
     ([service, kind, , time]) =>
-      `${byName(service)} ${kind.toLowerCase()} ${length(time)}`)
+      `${byName(service)} ${kind === 'SQL' ? kind : kind.toLowerCase()} `
+      + length(time))
     .join(', '));
 };

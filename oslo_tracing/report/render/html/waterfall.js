@@ -22,6 +22,10 @@ const rowOf = (span, number) => {
     element('span', {class: `service t${span.service % 8}`,
       text: byName(span.service)}),
     element('span', {class: 'name', text: span.name}));
+  if (span.sums) {
+    label.append(element('span', {class: 'sums',
+      text: `+${span.sums.count} SQL, ${length(span.sums.duration)}`}));
+  }
   const level = filtering() ? 0 : Math.min(span.depth, 24);
   label.style.paddingLeft = `${6 + 12 * level}px`;
   if (span.failed) {

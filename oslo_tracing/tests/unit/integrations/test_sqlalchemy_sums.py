@@ -32,9 +32,12 @@ from sqlalchemy.ext import asyncio as sqlalchemy_asyncio
 
 import oslo_tracing
 from oslo_tracing import context
+from oslo_tracing.exporters import _otlp_json
 from oslo_tracing import fixture
 from oslo_tracing.integrations import _sql_sums
 from oslo_tracing import opts
+from oslo_tracing.report import sources
+from oslo_tracing.report import sums
 from oslo_tracing.tests import database
 
 INSTANCES = database.INSTANCES
@@ -365,6 +368,23 @@ class SummaryTest(TestCase):
         said = self.request_span().attributes
         self.assertEqual(1, said['openstack.db.count'])
         self.assertEqual(0.0, said['openstack.db.duration'])
+
+    def test_the_report_reads_what_was_recorded(self):
+        with self.request():
+            self.write_and_read()
+        directory = self.useFixture(fixtures.TempDir()).path
+        with open(f'{directory}/spans.jsonl', 'wb') as written:
+            written.write(_otlp_json.encode(self.spans.finished))
+        (read,) = sources.open_source(directory).spans()
+        found = sums.of(read)
+        said = self.request_span().attributes
+        self.assertEqual(
+            (4, 1, list(said['openstack.db.top.statements'])),
+            (found.count, found.rows, [each.name for each in found.top]),
+        )
+        self.assertAlmostEqual(
+            said['openstack.db.duration'] * 1e9, found.duration, delta=1
+        )
 
     def test_undone_at_shutdown(self):
         with self.request():
