@@ -56,8 +56,9 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help='where to read: a file of OTLP JSON (one document a line, as '
         'the file exporter and collectors write it; also gzipped), a '
         'directory with all such files below it, - for standard input, or '
-        'the query API of a server: jaeger+http://HOST:16686 or '
-        'zipkin+http://HOST:9411, also with https; '
+        'the query API of a server: jaeger+http://HOST:16686, '
+        'tempo+http://HOST:3200 or zipkin+http://HOST:9411, also with '
+        'https; '
         f'default: the environment variable {_VARIABLE}',
     )
 

@@ -14,17 +14,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import re
 
 from oslo_tracing.report.sources import base
 from oslo_tracing.report.sources import files
 from oslo_tracing.report.sources import jaeger
+from oslo_tracing.report.sources import tempo
 from oslo_tracing.report.sources import zipkin
 
 Source = base.Source
 SourceError = base.SourceError
 
-_SERVERS = {'jaeger': jaeger.JaegerSource, 'zipkin': zipkin.ZipkinSource}
+_SERVERS: dict[str, Callable[[str], base.Source]] = {
+    'jaeger': jaeger.JaegerSource,
+    'tempo': tempo.TempoSource,
+    'zipkin': zipkin.ZipkinSource,
+}
 _SERVER = re.compile(r'(?:([a-z]+)\+)?(https?://.*)', re.ASCII | re.DOTALL)
 
 
@@ -32,8 +38,8 @@ def open_source(text: str) -> base.Source:
     """Open what a user named.
 
     :param text: a file or directory of OTLP JSON, also gzipped, ``-`` for
-        standard input, or a server, such as ``jaeger+http://host:16686`` or
-        ``zipkin+https://host:9411``.
+        standard input, or a server, such as ``jaeger+http://host:16686``,
+        ``tempo+http://host:3200`` or ``zipkin+https://host:9411``.
     :returns: the source; nothing of it has been read yet.
     :raises SourceError: when there is no such thing.
     """

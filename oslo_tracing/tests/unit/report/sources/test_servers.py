@@ -28,6 +28,7 @@ from oslo_tracing.report.sources import _http
 from oslo_tracing.report.sources import base as sources_base
 from oslo_tracing.report.sources import jaeger
 from oslo_tracing.report.sources import otlp
+from oslo_tracing.report.sources import tempo
 from oslo_tracing.report.sources import zipkin
 from oslo_tracing.tests import base
 
@@ -267,12 +268,27 @@ class ServerTest(base.TestCase):
             for made in (
                 jaeger.as_otlp({'spans': [span], 'processes': span}),
                 zipkin.as_otlp([span]),
+                tempo.as_otlp(
+                    {'batches': [{'scopeSpans': [{'spans': [span]}]}]}
+                ),
             ):
                 for read in otlp.spans(made, told.append):
                     self.assertEqual(_ID, read.trace_id)
         for value in odd:
             list(otlp.spans(jaeger.as_otlp({'spans': value}), told.append))
             list(otlp.spans(zipkin.as_otlp(value), told.append))
+            for batches in (
+                value,
+                [{'scopeSpans': value}],
+                [{'scopeSpans': [{'spans': value}]}],
+                [{'scopeSpans': [{'spans': [{'links': value}]}]}],
+            ):
+                for made in (
+                    tempo.as_otlp({'batches': batches}),
+                    tempo.as_otlp({'trace': {'resourceSpans': batches}}),
+                    tempo.as_otlp(batches),
+                ):
+                    list(otlp.spans(made, told.append))
         self.assertNotEqual([], told)
 
     def test_spans_of_another_trace_are_not_taken(self):
