@@ -41,6 +41,9 @@ for (const [index, start, end, way] of data.path) {
   spans[index].path.push({start, end, way});
 }
 
+// Eight colours, then the same again with stripes.
+const colour = (service) => `c${service % 8}${service % 16 > 7 ? ' alt' : ''}`;
+
 const byName = (service) => data.services[service].name || '(no service)';
 
 const texts = new Map();
