@@ -91,7 +91,15 @@ URL_SCHEME: Final = 'url.scheme'
 
 USER_AGENT_ORIGINAL: Final = 'user_agent.original'
 
+#: Of the statements below a span that got none of their own.
+OPENSTACK_DB_COUNT: Final = 'openstack.db.count'
+OPENSTACK_DB_DURATION: Final = 'openstack.db.duration'
+#: Of one statement, and of those that were added up.
 OPENSTACK_DB_ROWS: Final = 'openstack.db.rows'
+#: Lists of one length: what took most of that time, the most first.
+OPENSTACK_DB_TOP_STATEMENTS: Final = 'openstack.db.top.statements'
+OPENSTACK_DB_TOP_COUNTS: Final = 'openstack.db.top.counts'
+OPENSTACK_DB_TOP_DURATIONS: Final = 'openstack.db.top.durations'
 OPENSTACK_DOMAIN_ID: Final = 'openstack.domain_id'
 OPENSTACK_GLOBAL_REQUEST_ID: Final = 'openstack.global_request_id'
 OPENSTACK_LINK_REASON: Final = 'openstack.link.reason'

@@ -396,6 +396,28 @@ _OPTS = [
         help='What of an SQL statement is recorded. Values of bind '
         'parameters never are.',
     ),
+    cfg.StrOpt(
+        'db_spans',
+        default='all',
+        choices=[
+            ('all', 'A span for each statement'),
+            ('slow', 'For those that are slow, fail, are retried or write'),
+            ('summary', 'For those that are slow or fail'),
+        ],
+        mutable=True,
+        help='Which SQL statements and commits get a span of their own. The '
+        'others are added up on the span that they run under: how many, how '
+        'long, how many rows, and which took most of that time.',
+    ),
+    cfg.FloatOpt(
+        'db_slow_threshold',
+        default=0.05,
+        min=0.0,
+        max=3600.0,
+        mutable=True,
+        help='From which duration on a statement is slow, in seconds; for '
+        'db_spans = slow and summary.',
+    ),
     cfg.BoolOpt(
         'db_comment',
         default=False,

@@ -60,6 +60,8 @@ MUTABLE = (
     'max_traces_per_second',
     'max_forced_traces_per_second',
     'ignored_paths',
+    'db_spans',
+    'db_slow_threshold',
     'excluded_attributes',
 )
 
@@ -117,6 +119,8 @@ class Settings:
     trace_cache: bool
     ignored_paths: list[str]
     db_query_text: str
+    db_spans: str
+    db_slow_threshold: float
     db_comment: bool
     osprofiler: bool
     osprofiler_record_arguments: bool

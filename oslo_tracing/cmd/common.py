@@ -29,6 +29,7 @@ from cliff import lister
 
 from oslo_tracing import _printable
 from oslo_tracing.cmd import progress
+from oslo_tracing.cmd import tokens
 from oslo_tracing.report import sources
 
 #: Exit codes. Documented in ``EPILOG`` and doc/source/cli.
@@ -56,8 +57,9 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help='where to read: a file of OTLP JSON (one document a line, as '
         'the file exporter and collectors write it; also gzipped), a '
         'directory with all such files below it, - for standard input, or '
-        'the query API of a server: jaeger+http://HOST:16686 or '
-        'zipkin+http://HOST:9411, also with https; '
+        'the query API of a server: jaeger+http://HOST:16686, '
+        'tempo+http://HOST:3200 or zipkin+http://HOST:9411, also with '
+        'https; '
         f'default: the environment variable {_VARIABLE}',
     )
 
@@ -74,15 +76,20 @@ def open_source(
         raise sources.SourceError(
             f'no source: give --source SOURCE or set {_VARIABLE}'
         )
-    source = sources.open_source(parsed_args.source)
-    watch(source, stderr)
-    return source
+    return open_named(parsed_args.source, stderr)
 
 
-def watch(source: sources.Source, stderr: TextIO) -> None:
-    """Show on a terminal how far the readings of ``source`` are."""
+def open_named(text: str, stderr: TextIO) -> sources.Source:
+    """Open a source by its name, with the token that is for it.
+
+    :param stderr: as for :func:`open_source`.
+    :raises SourceError: when that is none, or not readable.
+    """
+    token = tokens.of(text, os.environ.get(_VARIABLE))
+    source = sources.open_source(text, token)
     if stderr.isatty():
         source.watch = progress.Bar(stderr)
+    return source
 
 
 def end_wrong_usage_with_1(parser: argparse.ArgumentParser) -> None:

@@ -79,8 +79,7 @@ class Diff(common.Rows):
             stack.callback(before.close)
             after = before
             if parsed_args.other:
-                after = sources.open_source(parsed_args.other)
-                common.watch(after, self.app.stderr)
+                after = common.open_named(parsed_args.other, self.app.stderr)
                 stack.callback(after.close)
             found = compare.compare(
                 self._side(before, parsed_args.before),

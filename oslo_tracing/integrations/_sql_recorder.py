@@ -15,7 +15,8 @@
 A span is made when its statement has ended, with the time at which it began.
 Until then there is only a note on the execution context, which goes with
 it: whatever others' listeners or the driver do, nothing is left open. Only
-a comment that is to name the span needs it earlier.
+a comment that is to name the span needs it earlier. Then it is known, too,
+whether it is to have a span, or is added up on the one that it ran under.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from oslo_tracing.integrations import _sql_comments
 from oslo_tracing.integrations import _sql_engines
 from oslo_tracing.integrations import _sql_errors
 from oslo_tracing.integrations import _sql_statements
+from oslo_tracing.integrations import _sql_sums
 from oslo_tracing.integrations import _sql_transactions
 from oslo_tracing.scrub import sql
 from oslo_tracing import settings as settings_module
@@ -165,11 +167,16 @@ class Recorder:
         # The drivers' ways of executing many read the statement themselves.
         if note is None or (executemany and not note.many):
             return statement
-        if note.span is None:
+        if not note.comment:
             if _will_be_theirs(conn.engine):
                 return statement
-            note.span = self._start(note, {})
-            note.comment = _sql_comments.comment(note.span)
+            wanted = self._settings.db_spans
+            if wanted == 'all' or (wanted == 'slow' and note.facts.is_write):
+                note.span = self._start(note, {})
+            # Of others nobody knows yet whether they will have one.
+            note.comment = _sql_comments.comment(
+                note.span or trace.get_current_span(note.parent)
+            )
         return _sql_comments.append(statement, note.comment)
 
     def succeeded(self, statement: str, cursor: Any, context: Any) -> None:
@@ -237,10 +244,25 @@ class Recorder:
         if note.theirs:
             self._step_back()
             return
+        span = note.span
+        ended = time.time_ns()
+        if (
+            self._settings.db_spans != 'all'
+            and error is None
+            and span is None
+            and _sql_sums.add(
+                self._settings,
+                note.parent,
+                _name(note),
+                ended - note.started,
+                note.rows,
+                note.facts.is_write,
+            )
+        ):
+            return
         more = {}
         if note.rows >= 0:
             more[names.OPENSTACK_DB_ROWS] = note.rows
-        span = note.span
         if span is None:
             span = self._start(note, more)
         elif span.is_recording():
@@ -249,7 +271,7 @@ class Recorder:
             span.set_attributes({**note.facts.attributes, **more})
         if error is not None:
             _sql_errors.record(span, error, self._settings)
-        span.end()
+        span.end(ended)
 
     def _step_back(self) -> None:
         if not self._stepped_back:

@@ -33,6 +33,7 @@ from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.integrations import _sql_engines
 from oslo_tracing.integrations import _sql_errors
+from oslo_tracing.integrations import _sql_sums
 from oslo_tracing import settings as settings_module
 
 _SEAMS = (('do_commit', 'COMMIT'), ('do_rollback', 'ROLLBACK'))
@@ -178,8 +179,18 @@ class Transactions:
         error: BaseException | None,
     ) -> None:
         try:
+            name = facts[names.DB_QUERY_SUMMARY]
+            ended = time.time_ns()
+            if (
+                self._settings.db_spans != 'all'
+                and error is None
+                and _sql_sums.add(
+                    self._settings, parent, name, ended - started, 0, True
+                )
+            ):
+                return
             span = self._tracer.start_span(
-                facts[names.DB_QUERY_SUMMARY],
+                name,
                 parent,
                 _CLIENT,
                 {**engine.attributes, **facts},
@@ -187,6 +198,6 @@ class Transactions:
             )
             if error is not None:
                 _sql_errors.record(span, error, self._settings)
-            span.end()
+            span.end(ended)
         except Exception:
             _guard.report('ending the span of a transaction')

@@ -33,6 +33,7 @@ from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing import exceptions
 from oslo_tracing import integrations
+from oslo_tracing.integrations import _sql_sums
 from oslo_tracing.scrub import errors
 
 _SEAM = '_is_exception_expected'
@@ -96,5 +97,6 @@ def _tell(retry: Any, error: BaseException, loop: dict[str, Any]) -> None:
         if isinstance(sleep, int | float):
             told[names.OPENSTACK_DB_RETRY_SLEEP] = float(sleep)
         span.add_event(names.EVENT_OSLO_DB_RETRY, told)
+        _sql_sums.note_retry(span)
     except Exception:
         _guard.report('telling of a retry of oslo.db')

@@ -21,6 +21,7 @@ from typing import Final
 from oslo_tracing import attributes as names
 from oslo_tracing.report import durations
 from oslo_tracing.report import model
+from oslo_tracing.report import sums
 
 #: A cloud has some dozens; broken data may hold one a span.
 _MOST_CALLS: Final = 10_000
@@ -54,18 +55,26 @@ def calls(traces: Iterable[model.Trace]) -> list[Calls]:
     :param traces: of any requests; none is kept.
     """
     found: dict[tuple[str, str, str, bool], Calls] = {}
+
+    def calls_of(key: tuple[str, str, str, bool]) -> Calls | None:
+        known = found.get(key)
+        if known is None and len(found) < _MOST_CALLS:
+            known = found[key] = Calls(*key)
+        return known
+
     for trace in traces:
         for span in trace.spans:
             key = _key(trace, span)
-            if key is None:
+            each = None if key is None else calls_of(key)
+            if each is not None:
+                each.durations.add(span.duration)
+                each.errors += span.failed
+            added_up = sums.of(span)
+            if added_up is None:
                 continue
-            each = found.get(key)
-            if each is None:
-                if len(found) >= _MOST_CALLS:
-                    continue
-                each = found[key] = Calls(*key)
-            each.durations.add(span.duration)
-            each.errors += span.failed
+            each = calls_of((span.service, 'database', 'sql', False))
+            if each is not None:
+                each.durations.add_equal(added_up.count, added_up.duration)
     return sorted(found.values(), key=lambda each: -each.durations.count)
 
 

@@ -42,11 +42,20 @@ class Durations:
 
         :param duration: nanoseconds, not negative.
         """
-        self.count += 1
-        self.total += duration
+        self.add_equal(1, duration)
+
+    def add_equal(self, number: int, total: int) -> None:
+        """Take some of which only the sum is known, as if all were equal.
+
+        :param number: how many, at least one.
+        :param total: nanoseconds, not negative.
+        """
+        duration = total // number
+        self.count += number
+        self.total += total
         self.longest = max(self.longest, duration)
         bucket = int(math.log(duration) / _GROWTH) if duration > 1 else 0
-        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
+        self._buckets[bucket] = self._buckets.get(bucket, 0) + number
 
     def percentile(self, share: float) -> int:
         """Return what the given share of all is not longer than.

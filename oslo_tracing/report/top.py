@@ -21,6 +21,7 @@ from typing import Final
 from oslo_tracing import attributes as names
 from oslo_tracing.report import durations
 from oslo_tracing.report import model
+from oslo_tracing.report import sums
 
 #: What a span can be counted as.
 KINDS: Final = ('route', 'rpc', 'statement', 'call', 'message', 'work')
@@ -51,18 +52,32 @@ class Entry:
 def count(spans: Iterable[model.Span]) -> list[Entry]:
     """Add spans up by what they do, the largest total time first.
 
+    Statements that have no span count by the sums on their parent, with
+    their mean time for each.
+
     :param spans: of any traces, in any order; none is kept.
     """
     found: dict[tuple[str, str, str], Entry] = {}
-    for span in spans:
-        key = kind(span), span.service, span.name
-        entry = found.get(key)
-        if entry is None:
+
+    def entry(what: str, service: str, name: str) -> Entry:
+        known = found.get((what, service, name))
+        if known is None:
             if len(found) >= _MOST_NAMES:
-                key = key[0], _REST, _REST
-            entry = found.setdefault(key, Entry(*key))
-        entry.durations.add(span.duration)
-        entry.errors += span.failed
+                service = name = _REST
+            known = found.setdefault(
+                (what, service, name), Entry(what, service, name)
+            )
+        return known
+
+    for span in spans:
+        own = entry(kind(span), span.service, span.name)
+        own.durations.add(span.duration)
+        own.errors += span.failed
+        added_up = sums.of(span)
+        for each in added_up.top if added_up else ():
+            entry('statement', span.service, each.name).durations.add_equal(
+                each.count, each.duration
+            )
     return sorted(found.values(), key=lambda each: -each.durations.total)
 
 

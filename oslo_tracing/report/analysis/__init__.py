@@ -73,6 +73,7 @@ def analyse(trace: model.Trace) -> Analysis:
         failures.first_error(trace),
         waits.deadlocks(trace),
         repeats.repeated_statements(trace),
+        repeats.repeated_without_spans(trace),
         repeats.repeated_calls(trace),
         waits.retries(trace),
         waits.locks(trace),
@@ -101,9 +102,15 @@ def _gaps(
             findings.GAP,
             f'nothing is recorded for {findings.length(gap.duration)} in '
             f'{findings.named(gap.span)}, from '
-            f'{findings.length(gap.start - trace.start)} after the start on',
+            f'{findings.length(gap.start - trace.start)} after the start on'
+            + (
+                f', save for {findings.length(gap.statements)} of SQL '
+                'without spans'
+                if gap.statements
+                else ''
+            ),
             (gap.span,),
-            gap.duration,
+            gap.duration - gap.statements,
         )
         for gap in times.gaps(trace, clock, least)
     ]

@@ -22,6 +22,7 @@ import re
 from oslo_tracing import attributes as names
 from oslo_tracing.report.analysis import findings
 from oslo_tracing.report import model
+from oslo_tracing.report import sums
 
 #: So many equal statements under one parent are a loop that could be a join.
 STATEMENTS_FROM = 5
@@ -54,6 +55,25 @@ def repeated_statements(
             tuple(group),
             time,
         )
+
+
+def repeated_without_spans(
+    trace: model.Trace,
+) -> Iterator[findings.Finding]:
+    """Find the same among statements that were added up on a span."""
+    for span in trace.spans:
+        added_up = sums.of(span)
+        for each in added_up.top if added_up else ():
+            if each.count >= STATEMENTS_FROM and each.name != sums.UNNAMED:
+                yield findings.Finding(
+                    findings.REPEATED_STATEMENT,
+                    f'{each.name} ran {each.count} times under '
+                    f'{findings.named(span)}, '
+                    f'{findings.length(each.duration)} in all, without '
+                    'spans of its own',
+                    (span,),
+                    each.duration,
+                )
 
 
 def repeated_calls(trace: model.Trace) -> Iterator[findings.Finding]:

@@ -16,9 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 import dataclasses
+from typing import Final
 
 from oslo_tracing.report.analysis import clock as clocks
 from oslo_tracing.report import model
+from oslo_tracing.report import sums
+
+#: The kind of what was added up, in place of a span's.
+SQL: Final = 'SQL'
 
 
 @dataclasses.dataclass(slots=True)
@@ -26,8 +31,8 @@ class Share:
     """The self time of all spans of a service that are of one kind.
 
     :param service: name of the service.
-    :param kind: kind of the spans, as ``model.KINDS``.
-    :param spans: how many there are.
+    :param kind: kind of the spans, as ``model.KINDS``, or ``SQL``.
+    :param spans: how many there are, none of ``SQL``.
     :param time: nanoseconds in which none of their children ran.
     """
 
@@ -44,11 +49,14 @@ class Gap:
     :param span: the span, which has children before or after.
     :param start: nanoseconds since 1970, by the clock of the root.
     :param end: likewise.
+    :param statements: nanoseconds of it that statements without a span may
+        have taken: all of theirs, since nobody knows when they ran.
     """
 
     span: model.Span
     start: int
     end: int
+    statements: int = 0
 
     @property
     def duration(self) -> int:
@@ -71,9 +79,19 @@ def self_times(
 
 
 def shares(own: dict[model.Span, int]) -> list[Share]:
-    """Add self times up by service and kind, the largest first."""
+    """Add self times up by service and kind, the largest first.
+
+    What the statements took that have no span is ``SQL``, not their
+    parent's.
+    """
     found: dict[tuple[str, str], Share] = {}
     for span, time in own.items():
+        added_up = sums.of(span)
+        if added_up is not None:
+            key = span.service, SQL
+            taken = min(time, added_up.duration)
+            found.setdefault(key, Share(*key)).time += taken
+            time -= taken
         key = span.service, span.kind
         share = found.setdefault(key, Share(*key))
         share.spans += 1
@@ -86,15 +104,18 @@ def gaps(trace: model.Trace, clock: clocks.Clock, least: int) -> list[Gap]:
 
     A span without children is its own explanation.
 
-    :param least: nanoseconds from which on a stretch is told.
+    :param least: nanoseconds from which on a stretch is told, beside those
+        that statements without a span may have taken.
     """
-    found = [
-        Gap(span, start, end)
-        for span in trace.spans
-        if trace.children(span)
-        for start, end in idle(trace, clock, span)
-        if end - start >= least
-    ]
+    found = []
+    for span in trace.spans:
+        if not trace.children(span):
+            continue
+        added_up = sums.of(span)
+        known = 0 if added_up is None else added_up.duration
+        for start, end in idle(trace, clock, span):
+            if end - start - known >= least:
+                found.append(Gap(span, start, end, known))
     return sorted(found, key=lambda gap: -gap.duration)
 
 

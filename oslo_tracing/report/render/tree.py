@@ -23,6 +23,7 @@ from oslo_tracing import _printable
 from oslo_tracing import attributes as names
 from oslo_tracing.report import model
 from oslo_tracing.report.render import text as texts
+from oslo_tracing.report import sums
 
 #: So many like ones in a row are one line, unless all are asked for.
 _FOLDED_FROM: Final = 3
@@ -293,6 +294,7 @@ class _Tree:
         status = span.attributes.get(names.HTTP_RESPONSE_STATUS_CODE)
         if isinstance(status, int):
             facts.append(str(status))
+        facts.extend(_statements(spans))
         if len(spans) > 1:
             least = min(each.duration for each in spans)
             most = max(each.duration for each in spans)
@@ -324,6 +326,15 @@ class _Tree:
             yield f'{shown}{times}' if counts[name] > 1 else shown
         if len(counts) > 3:
             yield f'{len(counts) - 3} other events'
+
+
+def _statements(spans: list[model.Span]) -> Iterator[str]:
+    """Say what was added up on spans, where anything was."""
+    found = [added_up for added_up in map(sums.of, spans) if added_up]
+    if found:
+        count = _number(sum(each.count for each in found), 'statement')
+        took = sum(each.duration for each in found)
+        yield f'{count} in {texts.milliseconds(took)} ms'
 
 
 def _failure(span: model.Span) -> str:

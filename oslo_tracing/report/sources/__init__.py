@@ -14,28 +14,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import re
+import urllib.parse
 
+from oslo_tracing.report.sources import _server
 from oslo_tracing.report.sources import base
 from oslo_tracing.report.sources import files
 from oslo_tracing.report.sources import jaeger
+from oslo_tracing.report.sources import tempo
 from oslo_tracing.report.sources import zipkin
 
 Source = base.Source
 SourceError = base.SourceError
 
-_SERVERS = {'jaeger': jaeger.JaegerSource, 'zipkin': zipkin.ZipkinSource}
+_SERVERS: dict[str, Callable[[str], _server.ServerSource]] = {
+    'jaeger': jaeger.JaegerSource,
+    'tempo': tempo.TempoSource,
+    'zipkin': zipkin.ZipkinSource,
+}
 _SERVER = re.compile(r'(?:([a-z]+)\+)?(https?://.*)', re.ASCII | re.DOTALL)
 
 
-def open_source(text: str) -> base.Source:
+def server_of(text: str) -> tuple[str, str, int | None] | None:
+    """Return scheme, host and port of a server that a user named.
+
+    :returns: ``None`` where it is no server, or none that can be asked.
+    """
+    server = _SERVER.fullmatch(text)
+    try:
+        parts = urllib.parse.urlsplit(server[2] if server else '')
+        port = parts.port or {'http': 80, 'https': 443}.get(parts.scheme)
+    except ValueError:
+        return None
+    return (parts.scheme, parts.hostname, port) if parts.hostname else None
+
+
+def open_source(text: str, token: str = '') -> base.Source:
     """Open what a user named.
 
     :param text: a file or directory of OTLP JSON, also gzipped, ``-`` for
-        standard input, or a server, such as ``jaeger+http://host:16686`` or
-        ``zipkin+https://host:9411``.
+        standard input, or a server, such as ``jaeger+http://host:16686``,
+        ``tempo+http://host:3200`` or ``zipkin+https://host:9411``.
+    :param token: a bearer token for the server, which is sent (RFC 6750) and
+        never shown. A password in the address goes before it.
     :returns: the source; nothing of it has been read yet.
-    :raises SourceError: when there is no such thing.
+    :raises SourceError: when there is no such thing, or a token is not safe
+        on the way to it.
     """
     server = _SERVER.fullmatch(text)
     if not server:
@@ -47,4 +72,7 @@ def open_source(text: str) -> base.Source:
             'say what the server is, as in jaeger+http://host:16686; known: '
             + ', '.join(sorted(_SERVERS))
         )
-    return make(server[2])
+    source = make(server[2])
+    if token:
+        source.authorize(token)
+    return source

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import ipaddress
 import re
 import ssl
 import time
@@ -32,6 +33,15 @@ _SILENCE: Final = 30.0
 _WHOLE: Final = 120.0
 _CHUNK: Final = 256 * 1024
 _HOST: Final = re.compile('[0-9A-Za-z._:-]+', re.ASCII)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == 'localhost':
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class NoAnswer(Exception):
@@ -81,6 +91,18 @@ class Client:
         shown = f'[{host}]' if ':' in host else host
         port = '' if self._port is None else f':{self._port}'
         self.shown = f'{parts.scheme}://{shown}{port}{self._path}'
+
+    def authorize(self, token: str) -> bool:
+        """Send a bearer token, unless there is a password.
+
+        :returns: False where it would go over a network unencrypted.
+        """
+        if 'Authorization' in self._headers:
+            return True
+        if not self._secure and not _is_loopback(self._host):
+            return False
+        self._headers['Authorization'] = f'Bearer {token}'
+        return True
 
     def get(self, path: str, **query: str | int) -> tuple[Any, bool]:
         """Ask for JSON.

@@ -63,6 +63,16 @@ class ServerSource(base.Source):
             ) from None
         super().__init__(f'{kind}+{self._client.shown}')
 
+    def authorize(self, token: str) -> None:
+        """Send a bearer token with all that the server is asked.
+
+        :raises CannotRead: when others could read it on the way.
+        """
+        if not self._client.authorize(token):
+            raise base.CannotRead(
+                self.name, 'a token is sent by https only, or to this host'
+            )
+
     @abc.abstractmethod
     def _recent(self, start: int, end: int) -> Iterator[dict[str, Any]]:
         """Return traces of a time in nanoseconds, in OTLP's form."""

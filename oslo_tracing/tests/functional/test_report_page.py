@@ -131,6 +131,9 @@ class ReportPageTest(base.TestCase):
     def _one(self, css):
         return self.driver.find_element(By.CSS_SELECTOR, css)
 
+    def _all(self, css):
+        return self.driver.find_elements(By.CSS_SELECTOR, css)
+
     def _rows(self):
         """Return how many rows the list has, drawn or scrolled away."""
         return self.driver.execute_script(
@@ -194,6 +197,57 @@ class ReportPageTest(base.TestCase):
         )
         self.assertLess(0, self._rows())
         self.assertLess(self._rows(), 949)
+        self._harmless()
+
+    def test_a_service_is_seen_alone_by_its_own_time(self):
+        self._open(html.page(_boot(200)))
+        chip = self._one('#chips [data-service="3"]')
+        self.assertIn('service-2', chip.text)
+        self.assertNotEqual(
+            '',
+            self._one('#stack .c3').value_of_css_property('background-color'),
+        )
+        chip.click()
+        self.assertEqual('true', chip.get_attribute('aria-pressed'))
+        self.assertEqual(20, self._rows())
+        self.assertFalse(self._one('#none').is_displayed())
+        self._one('#errors').click()
+        self.assertEqual(0, self._rows())
+        self.assertTrue(self._one('#none').is_displayed())
+        self._one('#errors').click()
+        chip.click()
+        self.assertEqual('false', chip.get_attribute('aria-pressed'))
+        self.assertEqual(200, self._rows())
+        self._harmless()
+
+    def test_statements_without_spans_are_told(self):
+        made = maker.Maker()
+        root = made.span('GET /servers', 0, 100, kind='SERVER')
+        for text in ('load', *_HOSTILE):
+            made.span(
+                'load',
+                1,
+                50,
+                root,
+                attributes={
+                    'openstack.db.count': 50,
+                    'openstack.db.duration': 0.04,
+                    'openstack.db.rows': 7,
+                    'openstack.db.top.statements': [text, 'SELECT tags'],
+                    'openstack.db.top.counts': [40, 4],
+                    'openstack.db.top.durations': [0.03, 0.002],
+                },
+            )
+        self._open(html.page(made.trace()))
+        self.assertEqual('+50 SQL, 40.00 ms', self._one('.sums').text)
+        finding = self._one('#answers [title="repeated statement"] button')
+        finding.click()
+        details = self._one('#details').text
+        self.assertIn('50 statements without a span: 40.00 ms, 7', details)
+        self.assertIn('SELECT tags 4 \u00d7, 2.00 ms', details)
+        self.assertIn('(other statements) 6 \u00d7, 8.00 ms', details)
+        self._one('#search').send_keys('select tags')
+        self.assertEqual(f'{len(_HOSTILE) + 1} hits', self._one('#hits').text)
         self._harmless()
 
     def test_a_finding_leads_to_the_rows_that_prove_it(self):
@@ -336,9 +390,23 @@ class ReportPageTest(base.TestCase):
         found = sources.open_source(traces).summaries()
         failed = [each for each in found if each.errors]
         self.assertEqual(3, len(found))
+        found_most = max(found, key=lambda each: each.duration).name
 
         self._get(pathlib.Path(pages, 'index.html'))
         self.assertEqual(f'{len(found)} shown', self._one('#hits').text)
+        order = [column.text for column in self._all('#traces td.duration')]
+        self._all('#traces th button')[4].click()
+        self.assertEqual(
+            'descending',
+            self._one('#traces th.number[aria-sort]').get_attribute(
+                'aria-sort'
+            ),
+        )
+        longest = [column.text for column in self._all('#traces td.duration')]
+        self.assertEqual(sorted(order), sorted(longest))
+        self.assertEqual(
+            found_most, [link.text for link in self._all('#traces a')][0]
+        )
         self._one('#errors').click()
         self.assertEqual(f'{len(failed)} shown', self._one('#hits').text)
         self._harmless()

@@ -23,11 +23,17 @@ import time
 import uuid
 
 import fixtures
+from opentelemetry.sdk.trace import export
+from opentelemetry.sdk.trace.export import in_memory_span_exporter
+from oslo_config import cfg
 
+import oslo_tracing
 from oslo_tracing.cmd import main
+from oslo_tracing import opts
 from oslo_tracing.report import model
 from oslo_tracing.report.render import otlp
 from oslo_tracing.report import sources
+from oslo_tracing import service
 from oslo_tracing.tests import base
 from oslo_tracing.tests.functional import trace_stores
 from oslo_tracing.tests.unit.report import maker
@@ -159,13 +165,14 @@ def _zipkin(span):
 
 
 class _StoreTest(base.TestCase):
-    def _read(self, name, trace):
+    def _read(self, name, trace, least=0):
         """Return the trace once the server has all of it."""
+        least = least or len(trace.spans)
         deadline = time.monotonic() + _SECONDS
         with contextlib.closing(sources.open_source(name)) as source:
             while True:
                 found = source.find(trace.trace_id)
-                if found and len(found[0].spans) >= len(trace.spans):
+                if found and len(found[0].spans) >= least:
                     break
                 self.assertLess(time.monotonic(), deadline, 'not there yet')
                 time.sleep(0.05)
@@ -237,6 +244,87 @@ class JaegerTest(_StoreTest):
         self._shows_the_same(name, trace)
         self._lists(name, trace)
         self._knows_no_other(name)
+
+
+class TempoTest(_StoreTest):
+    def test_what_was_sent_is_read_back(self):
+        tempo = self.useFixture(trace_stores.Tempo(self))
+        name = f'tempo+{tempo.url}'
+        trace = _boot()
+        for line in otlp.render(trace.spans):
+            trace_stores.post(tempo.otlp, json.loads(line))
+
+        read = self._read(name, trace)
+
+        self.assertEqual(_tree(trace), _tree(read))
+        self.assertEqual(
+            {'one', 'two'},
+            {span.resource.attributes['host.name'] for span in read.spans},
+        )
+        self._lists(name, trace)
+        self._shows_the_same(name, trace)
+        self._knows_no_other(name)
+        # More than one search can be about.
+        code, told = self._command(
+            'list', '--source', name, '--since', '30d', '-f', 'json'
+        )
+        self.assertEqual((0, 1), (code, len(json.loads(told))))
+        self._what_a_service_sends(tempo, name)
+
+    def _what_a_service_sends(self, tempo, name):
+        recorded = in_memory_span_exporter.InMemorySpanExporter()
+        conf = cfg.ConfigOpts()
+        opts.register_opts(conf)
+        conf([], project='', default_config_files=[])
+        for option, value in {
+            'enabled': True,
+            'otlp_endpoint': tempo.otlp.removesuffix('/v1/traces'),
+        }.items():
+            conf.set_override(option, value, group='tracing')
+        tracing = service.set_up(conf, 'nova-api', only=('sqlalchemy',))
+        self.addCleanup(service.shutdown)
+        tracing.provider.add_span_processor(
+            export.SimpleSpanProcessor(recorded)
+        )
+        with oslo_tracing.span('POST /servers', {'n': 2**53 + 1}, root=True):
+            for number in range(3):
+                with oslo_tracing.span('work', {'number': number}) as span:
+                    span.add_event('woke up')
+        sent = recorded.get_finished_spans()
+        trace_id = f'{sent[0].context.trace_id:032x}'
+        service.shutdown()
+
+        read = self._read(name, model.Trace(trace_id, []), len(sent))
+
+        self.assertEqual(
+            {
+                (
+                    f'{span.context.span_id:016x}',
+                    span.parent and f'{span.parent.span_id:016x}',
+                    span.name,
+                    span.start_time,
+                    span.end_time,
+                    span.attributes.get('number'),
+                    len(span.events),
+                )
+                for span in sent
+            },
+            {
+                (
+                    span.span_id,
+                    span.parent_id,
+                    span.name,
+                    span.start,
+                    span.end,
+                    span.attributes.get('number'),
+                    len(span.events),
+                )
+                for span in read.spans
+            },
+        )
+        self.assertTrue(read.is_one_tree())
+        self.assertEqual('nova-api', read.roots[0].service)
+        self.assertEqual(2**53 + 1, read.roots[0].attributes['n'])
 
 
 class ZipkinTest(_StoreTest):

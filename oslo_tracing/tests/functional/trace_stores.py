@@ -12,9 +12,10 @@
 
 """A real Jaeger and a real Zipkin that keep traces in memory.
 
-Jaeger is built from its sources, Zipkin comes as one file
-(``tools/zipkin/fetch``); both are found in the cache of this project, or
-named by ``JAEGER`` and ``ZIPKIN``. They are asked on 127.0.0.1 only.
+Jaeger and Tempo are built from their sources, Zipkin comes as one file
+(``tools/zipkin/fetch``); all are found in the cache of this project, or
+named by ``JAEGER``, ``TEMPO`` and ``ZIPKIN``. They are asked on 127.0.0.1
+only.
 """
 
 from __future__ import annotations
@@ -150,6 +151,65 @@ def _jaeger(query, grpc, otlp):
         },
         'receivers': {'otlp': {'protocols': {'http': {'endpoint': otlp}}}},
         'exporters': {'jaeger_storage_exporter': {'trace_storage': 'all'}},
+    }
+
+
+class Tempo(_Store):
+    """``url`` is of its query API, ``otlp`` takes spans."""
+
+    def _start(self):
+        program = self._found(
+            'TEMPO', 'tempo-v*/tempo', 'tempo (see tools/tempo/build)'
+        )
+        query, grpc, otlp = (servers.free_port() for _ in range(3))
+        self.url = f'http://127.0.0.1:{query}'
+        self.otlp = f'http://127.0.0.1:{otlp}/v1/traces'
+        path = os.path.join(self.directory, 'config.yaml')
+        with open(path, 'w') as stream:
+            json.dump(_tempo(query, grpc, otlp, self.directory), stream)
+        # It is ready for more than these tests need only after 15 seconds.
+        self._run(
+            [program, f'-config.file={path}'], f'{self.url}/api/search/tags'
+        )
+
+
+def _tempo(query, grpc, otlp, directory):
+    loopback = '127.0.0.1'
+    return {
+        'server': {
+            'http_listen_address': loopback,
+            'http_listen_port': query,
+            'grpc_listen_address': loopback,
+            'grpc_listen_port': grpc,
+            'log_level': 'warn',
+        },
+        'usage_report': {'reporting_enabled': False},
+        'distributor': {
+            'receivers': {
+                'otlp': {
+                    'protocols': {'http': {'endpoint': f'{loopback}:{otlp}'}}
+                }
+            }
+        },
+        'ingester': {
+            # What it finds is what it has written down.
+            'trace_idle_period': '100ms',
+            'flush_check_period': '100ms',
+            'lifecycler': {
+                'address': loopback,
+                'ring': {
+                    'kvstore': {'store': 'inmemory'},
+                    'replication_factor': 1,
+                },
+            },
+        },
+        'storage': {
+            'trace': {
+                'backend': 'local',
+                'wal': {'path': f'{directory}/wal'},
+                'local': {'path': f'{directory}/blocks'},
+            }
+        },
     }
 
 

@@ -27,6 +27,7 @@ from oslo_tracing import _printable
 from oslo_tracing.report import analysis as analyses
 from oslo_tracing.report import model
 from oslo_tracing.report import summary
+from oslo_tracing.report import sums
 
 #: A value is shown so far; the data has the rest.
 _MAX_TEXT: Final = 16384
@@ -153,6 +154,14 @@ def _span(
         made['x'] = _name(span.error_type)
     if clock.differs(span):
         made['w'] = clock.offsets[span]
+    added_up = sums.of(span)
+    if added_up is not None:
+        made['q'] = [
+            added_up.count,
+            added_up.duration,
+            added_up.rows,
+            [[_name(s.name), s.count, s.duration] for s in added_up.top],
+        ]
     if span.events:
         made['v'] = [
             {

@@ -48,6 +48,12 @@ const showDetails = (span) => {
   const part = (name, pairs) => {
     if (pairs.length) panel.append(element('h2', {text: name}), table(pairs));
   };
+  if (span.sums) {
+    const {count, duration, rows, top} = span.sums;
+    part(`${count} statements without a span: ${length(duration)}, ${rows} `
+      + 'rows', top.map(([name, times, time]) =>
+      [name, `${times} \u00d7, ${length(time)}`]));
+  }
   part('Attributes', span.attributes);
   for (const event of span.events) {
     part(`Event ${event.n}, ${length(event.t - span.start)} after its start`,

@@ -15,10 +15,11 @@ const showFindings = () => {
       choose(indexes[at % indexes.length], {details: true, align: true});
       at += 1;
     });
-    const item = element('li', {class: kind === 'error' ? 'error' : ''},
+    const item = element('li', {class: kind === 'error' ? 'error' : '',
+      title: kind},
       element('span', {class: 'kind', text: kind}), button);
     if (indexes.length > 1) {
-      item.append(element('span', {class: 'kind',
+      item.append(element('span', {class: 'many',
         text: `${indexes.length + more} spans`}));
     }
     list.append(item);
@@ -46,6 +47,11 @@ const showFindings = () => {
 
 const showFacts = () => {
   byId('trace-id').textContent = data.id;
+  const [first] = spans;
+  if (first) {
+    byId('title').append(element('span', {class: `t${first.service % 8}`,
+      text: byName(first.service)}), ` ${first.name}`);
+  } else byId('title').textContent = 'Trace';
   const facts = byId('facts');
   fact(facts, 'Request', data.request);
   fact(facts, 'Caller', data.caller);
@@ -55,12 +61,44 @@ const showFacts = () => {
   fact(facts, 'Errors', String(data.errors));
   if (data.orphans) fact(facts, 'Orphans', String(data.orphans));
   if (data.duplicates) fact(facts, 'Came twice', String(data.duplicates));
-  fact(facts, 'Services', data.services.map(
-    ({name, spans: count}) => `${name || '(no service)'} ${count}`)
-    .slice(0, 20).join(', '));
-  // What each service did itself, while it waited for nobody.
-  fact(facts, 'Own time', data.shares.slice(0, 6).map(
-    ([service, kind, , time]) =>
-      `${byName(service)} ${kind.toLowerCase()} ${length(time)}`)
-    .join(', '));
+};
+
+// What each service did itself, while it waited for nobody.
+const showShares = () => {
+  const times = data.services.map(() => 0);
+  const kinds = data.services.map(() => []);
+  for (const [service, kind, , time] of data.shares) {
+    times[service] += time;
+    kinds[service].push(
+      `${kind === 'SQL' ? kind : kind.toLowerCase()} ${length(time)}`);
+  }
+  const whole = Math.max(1, times.reduce((sum, time) => sum + time, 0));
+  const order = times.map((time, service) => service)
+    .sort((a, b) => times[b] - times[a]);
+  for (const service of order) {
+    const part = element('div', {class: colour(service)});
+    part.style.width = `${100 * times[service] / whole}%`;
+    byId('stack').append(part);
+  }
+  for (const service of order.slice(0, 24)) {
+    const {spans: count} = data.services[service];
+    const chip = element('button', {type: 'button', 'aria-pressed': 'false',
+      title: `own time: ${kinds[service].join(', ')}; `
+        + 'click to see this service alone'},
+    element('span', {class: `swatch ${colour(service)}`}),
+    element('b', {text: byName(service)}),
+    ` ${length(times[service])}, ${count} ${count === 1 ? 'span' : 'spans'}`);
+    chip.dataset.service = service;
+    byId('chips').append(chip);
+  }
+  if (order.length > 24) {
+    byId('chips').append(`and ${order.length - 24} services more`);
+  }
+};
+
+const markChips = () => {
+  for (const chip of byId('chips').querySelectorAll('button')) {
+    chip.setAttribute('aria-pressed',
+      String(chip.dataset.service === filter.service));
+  }
 };

@@ -1,5 +1,6 @@
 // Ties the page together.
 showFacts();
+showShares();
 showFindings();
 data.services.forEach(({name}, index) => byId('service').append(
   element('option', {value: index, text: name || '(no service)'})));
@@ -19,6 +20,13 @@ const filtered = () => {
   filter.search = byId('search').value;
   refresh();
 };
+byId('chips').addEventListener('click', (event) => {
+  const chip = event.target.closest('button');
+  if (!chip) return;
+  const {service} = chip.dataset;
+  byId('service').value = filter.service === service ? '' : service;
+  filtered();
+});
 // Not everything that chooses for people (extensions, assistive programs) tells
 // of it in both ways.
 for (const name of ['input', 'change']) {

@@ -25,10 +25,19 @@ const length = (nanoseconds) => {
   return `${(nanoseconds / 1e3).toFixed(1)} \u00b5s`;
 };
 
+// A time with no more digits than its step has.
+const round = (nanoseconds, step) => {
+  const [unit, name] = nanoseconds >= 1e9 ? [1e9, 's']
+    : nanoseconds >= 1e6 ? [1e6, 'ms']
+      : nanoseconds >= 1e3 ? [1e3, '\u00b5s'] : [1, 'ns'];
+  const digits = Math.max(0, Math.min(9, -Math.floor(Math.log10(step / unit))));
+  return `${(nanoseconds / unit).toFixed(digits)} ${name}`;
+};
+
 const moment = (milliseconds) => {
   const date = new Date(milliseconds);
   return Number.isNaN(date.getTime()) ? 'no time that can be'
-    : date.toISOString();
+    : date.toISOString().replace('T', ' ').replace('Z', ' UTC');
 };
 
 const fact = (list, name, value) => {

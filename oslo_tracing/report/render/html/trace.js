@@ -18,6 +18,9 @@ const spans = data.spans.map((raw, index) => ({
   shifted: raw.w ?? 0,
   events: raw.v ?? [],
   links: raw.l ?? [],
+  // Statements that have no span of their own.
+  sums: raw.q && {count: raw.q[0], duration: raw.q[1], rows: raw.q[2],
+    top: raw.q[3]},
   lost: raw.lost,
   children: 0,
   // Index of the first span after the last one below this one.
@@ -38,6 +41,9 @@ for (const [index, start, end, way] of data.path) {
   spans[index].path.push({start, end, way});
 }
 
+// Eight colours, then the same again with stripes.
+const colour = (service) => `c${service % 8}${service % 16 > 7 ? ' alt' : ''}`;
+
 const byName = (service) => data.services[service].name || '(no service)';
 
 const texts = new Map();
@@ -46,8 +52,9 @@ const searchable = (span) => {
   if (text === undefined) {
     const pairs = [...span.attributes, ...span.events.flatMap(
       (event) => [[event.n, ''], ...event.a])];
+    const statements = span.sums ? span.sums.top.map(([name]) => name) : [];
     text = [span.id, byName(span.service), span.name, span.error,
-      ...pairs.flat()].join('\n').toLowerCase();
+      ...statements, ...pairs.flat()].join('\n').toLowerCase();
     texts.set(span.index, text);
   }
   return text;

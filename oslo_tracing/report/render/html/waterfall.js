@@ -22,13 +22,17 @@ const rowOf = (span, number) => {
     element('span', {class: `service t${span.service % 8}`,
       text: byName(span.service)}),
     element('span', {class: 'name', text: span.name}));
+  if (span.sums) {
+    label.append(element('span', {class: 'sums',
+      text: `+${span.sums.count} SQL, ${length(span.sums.duration)}`}));
+  }
   const level = filtering() ? 0 : Math.min(span.depth, 24);
   label.style.paddingLeft = `${6 + 12 * level}px`;
   if (span.failed) {
     label.append(element('span', {class: 'mark', text: '\u2717'}));
   }
   const time = element('div', {class: 'time'});
-  const bar = place(element('div', {class: `bar c${span.service % 8}`}),
+  const bar = place(element('div', {class: `bar ${colour(span.service)}`}),
     span.start, span.start + span.duration);
   time.append(bar);
   for (const step of span.path) {
@@ -46,7 +50,10 @@ const rowOf = (span, number) => {
   if (end < 85) took.style.left = `calc(${Math.max(0, end)}% + 4px)`;
   else if (begin > 15) {
     took.style.right = `calc(${Math.max(0, 100 - begin)}% + 4px)`;
-  } else took.classList.add('inside');
+  } else {
+    took.classList.add('inside');
+    took.style.right = `calc(${Math.max(0, 100 - end)}% + 4px)`;
+  }
   time.append(took);
   const classes = ['row'];
   if (span.failed) classes.push('failed');
@@ -73,20 +80,37 @@ const draw = (all = false) => {
   rows.style.transform = all ? '' : `translateY(${first * ROW}px)`;
   rows.replaceChildren(...visible.slice(first, first + count)
     .map((span, index) => rowOf(span, first + index)));
+  byId('none').hidden = visible.length > 0;
   pane.setAttribute('aria-activedescendant', `row-${chosen}`);
+};
+
+// 1, 2 or 5 times a power of ten, at most six of them.
+const stepOf = (width) => {
+  const least = width / 6;
+  const power = 10 ** Math.floor(Math.log10(least));
+  return power * [1, 2, 5, 10].find((times) => times * power >= least);
 };
 
 const drawAxis = () => {
   const axis = byId('axis');
   // The rows have a scroll bar beside them, what stands above them has not.
   const bar = `${pane.offsetWidth - pane.clientWidth}px`;
-  for (const above of [axis, byId('overview')]) above.style.marginRight = bar;
+  const grid = byId('grid');
+  for (const above of [axis, byId('overview'), grid]) {
+    above.style.marginRight = bar;
+  }
   axis.replaceChildren();
-  for (let tick = 0; tick < 5; tick += 1) {
-    const time = view.start + (view.end - view.start) * tick / 5;
-    const mark = element('span', {text: length(time)});
-    mark.style.left = `${20 * tick}%`;
+  grid.replaceChildren();
+  const step = stepOf(view.end - view.start);
+  const first = Math.ceil(view.start / step);
+  for (let tick = 0; tick < 7; tick += 1) {
+    const time = (first + tick) * step;
+    if (time >= view.end) break;
+    const mark = element('span', {text: time ? round(time, step) : '0'});
+    const line = element('span');
+    mark.style.left = line.style.left = `${percent(time)}%`;
     axis.append(mark);
+    grid.append(line);
   }
   const whole = Math.max(1, data.duration);
   const frame = byId('window');
@@ -155,6 +179,7 @@ const refresh = () => {
   arrange();
   look();
   hitSet = new Set(hits);
+  markChips();
   draw();
 };
 

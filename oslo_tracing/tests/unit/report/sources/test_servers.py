@@ -17,6 +17,7 @@ import contextlib
 import http.server
 import io
 import json
+import os
 import ssl
 import threading
 
@@ -28,10 +29,12 @@ from oslo_tracing.report.sources import _http
 from oslo_tracing.report.sources import base as sources_base
 from oslo_tracing.report.sources import jaeger
 from oslo_tracing.report.sources import otlp
+from oslo_tracing.report.sources import tempo
 from oslo_tracing.report.sources import zipkin
 from oslo_tracing.tests import base
 
 _ID = 'a' * 32
+_TOKEN = 'eyJ.t0k3n-_~+/='
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -156,6 +159,121 @@ class ServerTest(base.TestCase):
             self.assertIn(f'zipkin+http://{self.server.host}', told.getvalue())
             self.assertNotIn('s3cret', told.getvalue())
 
+    def _token(self, source=None, token=_TOKEN, path=None):
+        """Say by the environment what is to be sent to whom."""
+        for name, value in (
+            ('OSLO_TRACING_SOURCE', source),
+            ('OSLO_TRACING_SOURCE_TOKEN', token),
+            ('OSLO_TRACING_SOURCE_TOKEN_FILE', path),
+        ):
+            self.useFixture(fixtures.EnvironmentVariable(name, value))
+
+    def _run(self, *arguments):
+        told = io.StringIO()
+        with (
+            contextlib.redirect_stdout(told),
+            contextlib.redirect_stderr(told),
+        ):
+            code = main.main(list(arguments))
+        self.assertNotIn(_TOKEN, told.getvalue())
+        return code, told.getvalue()
+
+    def _sent(self, server):
+        return {
+            headers.get('Authorization') for _path, headers in server.asked
+        }
+
+    def test_a_token_is_sent_and_never_shown(self):
+        self._token()
+        self.server.answers([])
+        for kind in ('jaeger', 'tempo', 'zipkin'):
+            name = f'{kind}+http://{self.server.host}'
+            for arguments in (
+                ['list'],
+                ['top'],
+                ['map'],
+                ['show', _ID],
+                ['export', _ID],
+                ['report', _ID],
+                ['diff', 'all', 'all', '--with', name],
+            ):
+                self._run(*arguments, '--source', name)
+        self.assertEqual({f'Bearer {_TOKEN}'}, self._sent(self.server))
+
+    def test_a_token_of_a_file(self):
+        path = os.path.join(self.useFixture(fixtures.TempDir()).path, 'token')
+        with open(path, 'w') as stream:
+            stream.write(f'{_TOKEN}\n')
+        self._token(token=None, path=path)
+        self.server.answers([])
+        self._run('list', '--source', f'zipkin+http://{self.server.host}')
+        self.assertEqual({f'Bearer {_TOKEN}'}, self._sent(self.server))
+
+    def test_a_password_in_the_address_goes_before_a_token(self):
+        self._token()
+        self.server.answers([])
+        self._run('list', '--source', f'zipkin+http://a:b@{self.server.host}')
+        ((_path, headers),) = self.server.asked
+        self.assertTrue(headers['Authorization'].startswith('Basic '))
+
+    def test_a_token_is_for_the_server_that_the_environment_names(self):
+        other = self.useFixture(_Server())
+        other.answers([])
+        self.server.answers([])
+        named = f'zipkin+http://{self.server.host}'
+        self._token(source=f'{named}/path')
+        self._run('list', '--source', f'zipkin+http://{other.host}')
+        self._run('diff', 'all', 'all', '--with', f'jaeger+{named[7:]}')
+        self._run(
+            *('diff', 'all', 'all', '--source', f'jaeger+http://{other.host}'),
+            *('--with', f'tempo+http://{other.host}'),
+        )
+        self.assertEqual({None}, self._sent(other))
+        self._run('list', '--source', named)
+        self.assertEqual({f'Bearer {_TOKEN}'}, self._sent(self.server))
+
+    def test_a_token_is_not_sent_where_a_redirect_leads(self):
+        self._token()
+        elsewhere = self.useFixture(_Server())
+        elsewhere.answers([])
+        self.server.answers(b'', 307, Location=f'http://{elsewhere.host}/')
+        code, told = self._run(
+            'list', '--source', f'zipkin+http://{self.server.host}'
+        )
+        self.assertEqual(1, code)
+        self.assertIn('redirects are not followed', told)
+        self.assertEqual([], elsewhere.asked)
+
+    def test_a_token_is_not_sent_in_the_clear(self):
+        self._token()
+        for host in ('192.0.2.7', 'tempo.example.com', '[2001:db8::1]'):
+            code, told = self._run('list', '--source', f'tempo+http://{host}')
+            self.assertEqual(1, code)
+            self.assertIn('by https only', told)
+
+    def test_what_is_no_token_is_refused(self):
+        self.server.answers([])
+        name = f'zipkin+http://{self.server.host}'
+        for token in (f'{_TOKEN} x', f'{_TOKEN}\r\nX: y', 'ü', 'x' * 20000):
+            self._token(token=token)
+            code, told = self._run('list', '--source', name)
+            self.assertEqual(1, code)
+            self.assertIn('OSLO_TRACING_SOURCE_TOKEN gives is no', told)
+        home = self.useFixture(fixtures.TempDir()).path
+        os.mkfifo(f'{home}/pipe')
+        for path in (home, f'{home}/pipe', f'{home}/nothing', '/dev/zero'):
+            self._token(token=None, path=path)
+            code, told = self._run('list', '--source', name)
+            self.assertEqual(1, code)
+            self.assertIn('OSLO_TRACING_SOURCE_TOKEN_FILE names', told)
+        self.assertEqual([], self.server.asked)
+
+    def test_a_token_does_not_matter_to_a_file(self):
+        home = self.useFixture(fixtures.TempDir()).path
+        self._token(token='no token', path='/nowhere')
+        code, told = self._run('list', '--source', home)
+        self.assertEqual(2, code, told)
+
     def test_a_bad_address_does_not_show_its_password(self):
         for text in (
             'http://ann:s3cret@host',
@@ -267,12 +385,27 @@ class ServerTest(base.TestCase):
             for made in (
                 jaeger.as_otlp({'spans': [span], 'processes': span}),
                 zipkin.as_otlp([span]),
+                tempo.as_otlp(
+                    {'batches': [{'scopeSpans': [{'spans': [span]}]}]}
+                ),
             ):
                 for read in otlp.spans(made, told.append):
                     self.assertEqual(_ID, read.trace_id)
         for value in odd:
             list(otlp.spans(jaeger.as_otlp({'spans': value}), told.append))
             list(otlp.spans(zipkin.as_otlp(value), told.append))
+            for batches in (
+                value,
+                [{'scopeSpans': value}],
+                [{'scopeSpans': [{'spans': value}]}],
+                [{'scopeSpans': [{'spans': [{'links': value}]}]}],
+            ):
+                for made in (
+                    tempo.as_otlp({'batches': batches}),
+                    tempo.as_otlp({'trace': {'resourceSpans': batches}}),
+                    tempo.as_otlp(batches),
+                ):
+                    list(otlp.spans(made, told.append))
         self.assertNotEqual([], told)
 
     def test_spans_of_another_trace_are_not_taken(self):

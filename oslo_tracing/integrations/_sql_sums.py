@@ -1,0 +1,185 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What became of the statements that got no span: sums on their parent.
+
+They are kept with the span itself and written once, right before it ends:
+to set attributes for each statement would cost nearly what its span does.
+Whatever cannot be added up here gets a span after all, so that nothing is
+missing: where the parent is not recorded in this process or has ended, and
+where two threads would have to wait for each other.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from oslo_tracing import _guard
+from oslo_tracing import _real
+from oslo_tracing import attributes as names
+from oslo_tracing import leases
+from oslo_tracing import settings as settings_module
+
+#: Statements that are told by name.
+TOP = 5
+#: Statements of one span that are told apart; the time of others counts in
+#: the totals alone.
+MAX_NAMES = 64
+
+_KEY = '_oslo_tracing_sql_sums'
+#: Seconds. A fork can leave the lock locked for ever, and the garbage
+#: collector can end a span in the middle of an addition to it.
+_PATIENCE = 0.01
+
+
+class Sums:
+    """What the statements under one span add up to."""
+
+    __slots__ = (
+        '_by_name',
+        '_count',
+        '_duration',
+        '_lock',
+        '_open',
+        '_rows',
+        'retried',
+    )
+
+    def __init__(self) -> None:
+        self._lock = _real.threading_module().Lock()
+        self._open = True
+        self._count = 0
+        self._duration = 0
+        self._rows = 0
+        #: By name: how many, and their nanoseconds.
+        self._by_name: dict[str, list[int]] = {}
+        #: Whether something under this span was tried again.
+        self.retried = False
+
+    def add(self, name: str, duration: int, rows: int) -> bool:
+        """Add a statement; say whether that could be done at once."""
+        if not self._lock.acquire(False):
+            return False
+        try:
+            if not self._open:
+                return False
+            self._count += 1
+            self._duration += duration
+            if rows > 0:
+                self._rows += rows
+            known = self._by_name.get(name)
+            if known is None:
+                if len(self._by_name) >= MAX_NAMES:
+                    self._drop_least()
+                self._by_name[name] = [1, duration]
+            else:
+                known[0] += 1
+                known[1] += duration
+            return True
+        finally:
+            self._lock.release()
+
+    def _drop_least(self) -> None:
+        by_name = self._by_name
+        del by_name[min(by_name, key=lambda name: by_name[name][1])]
+
+    def close(self) -> dict[str, Any]:
+        """Add no more; return what was added up, as attributes."""
+        locked = self._lock.acquire(timeout=_PATIENCE)
+        self._open = False
+        if locked:
+            self._lock.release()
+        if not self._count:
+            return {}
+        by_name = list(self._by_name.items())
+        top = sorted(by_name, key=lambda one: one[1][1], reverse=True)[:TOP]
+        return {
+            names.OPENSTACK_DB_COUNT: self._count,
+            names.OPENSTACK_DB_DURATION: self._duration / 1e9,
+            names.OPENSTACK_DB_ROWS: self._rows,
+            names.OPENSTACK_DB_TOP_STATEMENTS: [name for name, _ in top],
+            names.OPENSTACK_DB_TOP_COUNTS: [count for _, (count, _) in top],
+            names.OPENSTACK_DB_TOP_DURATIONS: [ns / 1e9 for _, (_, ns) in top],
+        }
+
+
+def add(
+    settings: settings_module.Settings,
+    parent: otel_context.Context,
+    name: str,
+    duration: int,
+    rows: int,
+    is_write: bool,
+) -> bool:
+    """Add up a statement that succeeded, unless it is to have a span.
+
+    :param settings: which statements have one.
+    :param parent: what it ran under.
+    :param name: what it is called.
+    :param duration: nanoseconds.
+    :param rows: how many, negative if that is not known.
+    :param is_write: whether it writes, or ends what wrote.
+    :returns: False where it is to have a span.
+    """
+    is_slow_only = settings.db_spans == 'slow'
+    if is_slow_only and is_write:
+        return False
+    if duration >= settings.db_slow_threshold * 1e9:
+        return False
+    sums = _of(trace.get_current_span(parent))
+    if sums is None or (is_slow_only and sums.retried):
+        return False
+    # A clock may have been set back.
+    return sums.add(name, max(0, duration), rows)
+
+
+def note_retry(span: trace.Span) -> None:
+    """Note that what runs under a span from now on is tried again."""
+    sums = _of(span)
+    if sums is not None:
+        sums.retried = True
+
+
+def _of(span: trace.Span) -> Sums | None:
+    """Return the sums of a span, None where it can have none."""
+    if isinstance(span, leases.Lease):
+        span = span.lent
+    kept = getattr(span, '__dict__', None)
+    if kept is None:
+        return None
+    sums = kept.get(_KEY)
+    if sums is None:
+        if not span.is_recording():
+            return None
+        mine = Sums()
+        # Atomic: of several threads one attaches to the end.
+        sums = kept.setdefault(_KEY, mine)
+        if sums is mine:
+            kept['end'] = functools.partial(_end, span)
+    return sums if isinstance(sums, Sums) else None
+
+
+def _end(span: trace.Span, *args: Any, **kwargs: Any) -> None:
+    """Write the sums of a span and end it; stands in for its ``end``."""
+    try:
+        kept = vars(span)
+        # From here on it is the method again, and no cycle is left.
+        kept.pop('end', None)
+        if span.is_recording():
+            span.set_attributes(kept[_KEY].close())
+    except Exception:
+        _guard.report('adding up SQL statements')
+    span.end(*args, **kwargs)
