@@ -117,11 +117,11 @@ def _bounded(
     )
 
 
-def single(key: Any, value: Any, length: int) -> dict[str, Any]:
-    """Return what the SDK makes of one attribute; empty if it refuses it."""
+def single(key: Any, value: Any, length: int) -> tuple[dict[str, Any], int]:
+    """Return what the SDK makes of one attribute, and how many it drops."""
     kept = _bounded(ENDLESS, length)
     try:
         kept[key] = value
     except Exception:
         kept[key] = f'<{type(value).__name__}>'
-    return dict(kept)
+    return dict(kept), kept.dropped

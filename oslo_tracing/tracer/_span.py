@@ -186,10 +186,15 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
                 self.rough = True
             self._put(key, value)
             return
-        found = _attributes.single(key, value, shared.attribute_length)
-        self.rough = True
-        if not found:
+        if not shared.attributes:
             self._lose(attributes=1)
+            return
+        found, dropped = _attributes.single(
+            key, value, shared.attribute_length
+        )
+        self.rough = True
+        if dropped:
+            self._lose(attributes=dropped)
         for key, value in found.items():
             self._put(key, value)
 
@@ -197,8 +202,12 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         if self._end_time is not None:
             LOG.warning('Setting attribute on ended span.')
             return
+        shared = self._shared
+        if not shared.attributes:
+            self._lose(attributes=len(attributes))
+            return
         found, dropped, rough = _attributes.taken(
-            attributes, _attributes.ENDLESS, self._shared.attribute_length
+            attributes, _attributes.ENDLESS, shared.attribute_length
         )
         if rough:
             self.rough = True
