@@ -46,6 +46,7 @@ DB_SYSTEM_NAME: Final = 'db.system.name'
 
 ERROR_TYPE: Final = 'error.type'
 
+EXCEPTION_ESCAPED: Final = 'exception.escaped'
 EXCEPTION_MESSAGE: Final = 'exception.message'
 EXCEPTION_STACKTRACE: Final = 'exception.stacktrace'
 EXCEPTION_TYPE: Final = 'exception.type'

@@ -15,10 +15,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import logging
 import os
 import socket
+import struct
 import time
 from typing import Any
 import uuid
@@ -32,9 +34,14 @@ from opentelemetry.util import types
 
 from oslo_tracing import attributes as names
 from oslo_tracing import context
+from oslo_tracing import recording
 from oslo_tracing import settings as settings_module
+from oslo_tracing.tracer import provider as recording_provider
 
 DISTRIBUTION = 'oslo.tracing'
+
+#: Random numbers that are fetched at once.
+_NUMBERS = struct.Struct('=256Q')
 
 #: Seconds between two lines of the SDK that say the same.
 _QUIET = 60.0
@@ -50,31 +57,46 @@ def own_version() -> str:
 
 
 class UrandomIds(id_generator.IdGenerator):
-    """Ids from the operating system's randomness.
+    """Ids from the operating system's randomness, fetched some at a time.
 
     Not from ``random``, as the SDK's: the state of that generator can be
     computed from the ids of about a hundred responses, and with it what
     the service's own ``random`` gives next.
+
+    What was fetched is for one process. A forked child fetches its own; it
+    is known by its pid, since uWSGI runs no hooks after a fork.
     """
 
+    def __init__(self) -> None:
+        self._fetched: tuple[int, list[int]] = (0, [])
+
     def generate_span_id(self) -> int:
-        while True:
-            value = int.from_bytes(os.urandom(8), 'big')
-            if value:
-                return value
+        return self._next()
 
     def generate_trace_id(self) -> int:
         wanted = context.wanted_trace_id()
         if wanted is not None:
             return wanted
-        while True:
-            value = int.from_bytes(os.urandom(16), 'big')
-            if value:
-                return value
+        return self._next() << 64 | self._next()
 
     def is_trace_id_random(self) -> bool:
         """Set the random flag of W3C Trace Context level 2."""
         return context.wanted_trace_id() is None
+
+    def _next(self) -> int:
+        """Return 64 random bits, not all of them 0."""
+        while True:
+            pid, numbers = self._fetched
+            if pid != os.getpid() or not numbers:
+                numbers = list(_NUMBERS.unpack(os.urandom(_NUMBERS.size)))
+                self._fetched = (os.getpid(), numbers)
+            try:
+                # One operation: no two threads get the same.
+                number = numbers.pop()
+            except IndexError:
+                continue
+            if number:
+                return number
 
 
 class ProcessResource:
@@ -154,7 +176,7 @@ def build(
         resource=described,
         sampler=sampler,
         shutdown_on_exit=False,
-        id_generator=UrandomIds(),
+        describe=functools.partial(recording.described, settings=settings),
         span_limits=sdk_trace.SpanLimits(
             max_attributes=count,
             max_events=settings.event_count_limit,
@@ -170,21 +192,14 @@ def build(
     return built
 
 
-class _Provider(sdk_trace.TracerProvider):
-    """The SDK's, save for what it does after a fork.
-
-    It would describe the child by detectors that run in a thread pool, from
-    a hook that uWSGI does not run. The exporters' pipeline describes each
-    process when it exports.
-    """
+class _Provider(recording_provider.Provider):
+    """The one that records, with ids that nobody can foretell."""
 
     def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault('id_generator', UrandomIds())
         super().__init__(**kwargs)
         # OTEL_SDK_DISABLED is weaker than the option, which is on here.
         self._disabled = False
-
-    def _handle_fork(self) -> None:
-        return None
 
 
 class DelegatingProvider(trace.TracerProvider):

@@ -72,16 +72,7 @@ def record_error(
         span.set_status(_ERROR, kind)
         if os.environ.get('OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN') == 'logs':
             return
-        written = {
-            names.EXCEPTION_TYPE: kind,
-            names.EXCEPTION_STACKTRACE: errors.frames(
-                error, settings.attribute_length_limit
-            ),
-        }
-        if settings.exception_messages:
-            message = errors.message(error)
-            if message is not None:
-                written[names.EXCEPTION_MESSAGE] = message
+        written = described(error, settings, kind)
         span.add_event(names.EVENT_EXCEPTION, written)
     except Exception:
         _guard.report('recording an exception')
@@ -99,6 +90,32 @@ def record_class(span: trace.Span, kind: str) -> None:
             span.set_status(_ERROR, kind[:256])
     except Exception:
         _guard.report('recording an exception')
+
+
+def described(
+    error: BaseException,
+    settings: settings_module.Settings,
+    kind: str | None = None,
+) -> dict[str, Any]:
+    """Return what the event of an exception may say.
+
+    :param error: what was raised.
+    :param settings: for ``exception_messages``.
+    :param kind: its class where that is not the error's own.
+    """
+    written = {
+        names.EXCEPTION_TYPE: errors.class_name(error)
+        if kind is None
+        else kind,
+        names.EXCEPTION_STACKTRACE: errors.frames(
+            error, settings.attribute_length_limit
+        ),
+    }
+    if settings.exception_messages:
+        message = errors.message(error)
+        if message is not None:
+            written[names.EXCEPTION_MESSAGE] = message
+    return written
 
 
 def _finish(span: trace.Span) -> None:

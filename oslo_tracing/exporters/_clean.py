@@ -39,6 +39,7 @@ from opentelemetry import trace
 from oslo_tracing import attributes as names
 from oslo_tracing.exporters import _hide
 from oslo_tracing.exporters import _values
+from oslo_tracing.tracer import _span
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -137,6 +138,13 @@ class Cleaner:
         :raises Exception: when no valid span can be made of it.
         """
         self._look_at_globs()
+        if (
+            type(span) is _span.Span
+            and not span.rough
+            and self._is_excluded is None
+            and self._clean_as_made(span)
+        ):
+            return span
         scope = span.instrumentation_scope
         foreign = not (
             scope is not None and scope.name and scope.name.startswith(_OURS)
@@ -176,6 +184,26 @@ class Cleaner:
         ):
             return span
         return _Span(span, kind=trace.SpanKind(span.kind), **fields)
+
+    def _clean_as_made(self, span: _span.Span) -> bool:
+        """Whether a span of ours needs no second look.
+
+        Its attributes and its name were looked at when they were set.
+        """
+        context, parent, start = span.context, span.parent, span.start_time
+        resource = span.resource
+        return (
+            not context.trace_state
+            and context.is_valid
+            and (parent is None or not parent.trace_state)
+            and type(start) is int
+            and type(span.end_time) is int
+            and 0 <= start <= span.end_time <= _MAX_TIME
+            and span.instrumentation_scope
+            is self._clean_scope(span.instrumentation_scope)
+            and resource is self._clean_resource(resource)
+            and isinstance(span.kind, trace.SpanKind)
+        )
 
     def _look_at_globs(self) -> None:
         globs = tuple(self._settings.excluded_attributes or ())

@@ -74,6 +74,14 @@ def described(value: object, limit: int) -> str:
         return text(f'<{type(value).__name__}>', limit)
 
 
+def digits(value: int, limit: int) -> str:
+    """Return an integer beyond 64 bits as text."""
+    # str() of a huge int is refused by Python, hex() is not.
+    if value.bit_length() > 1024:
+        return hex(value)[:limit]
+    return str(value)[:limit]
+
+
 def is_clean(attributes: Mapping[str, Any], limit: int) -> bool:
     """Whether all keys and values can go out as they are.
 
@@ -131,7 +139,7 @@ class _Value:
             value = int.__pos__(value)
             if _MIN_INT <= value <= _MAX_INT:
                 return value
-            return self._digits(value)
+            return digits(value, self._limit)
         if isinstance(value, float):
             return float.__pos__(value)
         if isinstance(value, (bytes, bytearray)):
@@ -143,12 +151,6 @@ class _Value:
         if isinstance(value, Sequence):
             return self._sequence(value, depth)
         return described(value, self._limit)
-
-    def _digits(self, value: int) -> str:
-        # str() of a huge int is refused by Python, hex() is not.
-        if value.bit_length() > 1024:
-            return hex(value)[: self._limit]
-        return str(value)[: self._limit]
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -12,8 +12,8 @@
 
 """Spans to an OTLP receiver: a collector, Jaeger, Tempo.
 
-The SDK's encoder makes the messages; how they are delivered is ours. What is
-not delivered and may be sent again is handed back, with a time: nobody waits
+Messages and delivery are our own, and take spans of any provider. What is not
+delivered and may be sent again is handed back, with a time: nobody waits
 in here, so that a receiver that is down holds up no other exporter.
 """
 
@@ -29,7 +29,6 @@ from typing import Protocol
 from typing import TYPE_CHECKING
 from urllib import parse
 
-from opentelemetry.exporter.otlp.proto.common import trace_encoder
 from opentelemetry.exporter.otlp.proto.common.version import __version__
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import export
@@ -38,6 +37,7 @@ from oslo_tracing import _real
 from oslo_tracing import counters
 from oslo_tracing.exporters import _answer
 from oslo_tracing.exporters import _green
+from oslo_tracing.exporters import _otlp_encoder
 from oslo_tracing.exporters import _owed
 
 if TYPE_CHECKING:
@@ -113,15 +113,11 @@ class Encoding(Protocol):
 
     probe: bytes
 
-    def __call__(self, spans: _Spans) -> bytes: ...
+    def encode(
+        self, span: sdk_trace.ReadableSpan
+    ) -> _otlp_encoder.Encoded: ...
 
-
-class _Protobuf:
-    probe: bytes = b''
-
-    def __call__(self, spans: _Spans) -> bytes:
-        body: bytes = trace_encoder.encode_spans(spans).SerializeToString()
-        return body
+    def request(self, encoded: Sequence[_otlp_encoder.Encoded]) -> bytes: ...
 
 
 class OtlpSpanExporter(export.SpanExporter):
@@ -137,7 +133,7 @@ class OtlpSpanExporter(export.SpanExporter):
     ) -> None:
         self._link = link
         self._timeout = timeout
-        self._encoding: Encoding = encoding or _Protobuf()
+        self._encoder: Encoding = encoding or _otlp_encoder.Encoder()
         self._in_doubt = False
         self._strikes = 0
 
@@ -157,13 +153,13 @@ class OtlpSpanExporter(export.SpanExporter):
             # and may have taken what it did not answer: an empty request
             # tells whether it is back, and costs it nothing.
             answer = self._send(
-                self._encoding.probe, self._timeout * _PROBE, until
+                self._encoder.probe, self._timeout * _PROBE, until
             )
             if answer.meaning == _answer.SILENT:
                 outcome.leave(spans, answer.why, answer.after)
                 return outcome
             self._in_doubt = False
-        requests = _requests(spans, outcome, self._encoding)
+        requests = self._requests(spans, outcome)
         for body, inside in requests:
             answer = self._send(body, self._timeout, until)
             if answer.meaning in (_answer.TAKEN, _answer.REFUSED):
@@ -194,6 +190,44 @@ class OtlpSpanExporter(export.SpanExporter):
         return self._link.send(
             body, max(0.0, min(timeout, until - time.monotonic()))
         )
+
+    def _requests(
+        self, spans: _Spans, outcome: _owed.Outcome
+    ) -> Iterator[tuple[bytes, _Spans]]:
+        """Encode spans; one that cannot be encoded is lost alone."""
+        encoded = []
+        for span in spans:
+            try:
+                encoded.append(self._encoder.encode(span))
+            except Exception as error:
+                why = f'{type(error).__name__}: {error}'
+                outcome.lose(counters.ENCODING, 1, why)
+        return self._fitting(encoded, outcome)
+
+    def _fitting(
+        self, encoded: list[_otlp_encoder.Encoded], outcome: _owed.Outcome
+    ) -> Iterator[tuple[bytes, _Spans]]:
+        """Make as many requests of spans as their size demands.
+
+        One that is too large, or has no sound resource, is lost alone.
+        """
+        if not encoded:
+            return
+        body = None
+        try:
+            cause, why = counters.TOO_LARGE, 'a span is larger than a request'
+            body = self._encoder.request(encoded)
+        except Exception as error:
+            cause, why = counters.ENCODING, f'{type(error).__name__}: {error}'
+        if body is not None and len(body) <= REQUEST_LIMIT:
+            yield body, [one.span for one in encoded]
+            return
+        if len(encoded) == 1:
+            outcome.lose(cause, 1, why)
+            return
+        middle = len(encoded) // 2
+        yield from self._fitting(encoded[:middle], outcome)
+        yield from self._fitting(encoded[middle:], outcome)
 
     def _struck_out(self, answer: _answer.Answer, probed: bool) -> bool:
         """Say whether this batch is what the receiver cannot stomach.
@@ -239,29 +273,3 @@ def _settle(
             outcome.said = answer.why
     outcome.delivered += count - refused
     outcome.lose(counters.REFUSED, refused, answer.why)
-
-
-def _requests(
-    spans: _Spans, outcome: _owed.Outcome, encoding: Encoding
-) -> Iterator[tuple[bytes, _Spans]]:
-    """Encode spans, in as many requests as their size demands.
-
-    A span that cannot be encoded, or is too large by itself, is lost alone.
-    """
-    body = None
-    try:
-        body = encoding(spans)
-        cause, why = counters.TOO_LARGE, 'a span is larger than a request'
-        if len(body) > REQUEST_LIMIT:
-            body = None
-    except Exception as error:
-        cause, why = counters.ENCODING, f'{type(error).__name__}: {error}'
-    if body is not None:
-        yield body, spans
-        return
-    if len(spans) == 1:
-        outcome.lose(cause, 1, why)
-        return
-    middle = len(spans) // 2
-    yield from _requests(spans[:middle], outcome, encoding)
-    yield from _requests(spans[middle:], outcome, encoding)

@@ -19,6 +19,7 @@ no redirect and takes no proxy or password from the environment.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 from typing import Final
@@ -32,6 +33,7 @@ from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 
 from oslo_tracing import attributes as names
+from oslo_tracing.exporters import _otlp_encoder
 from oslo_tracing.exporters import _otlp_http
 from oslo_tracing.exporters import otlp
 
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
 
 _PATH: Final = '/api/v2/spans'
-_EMPTY: Final = b'[]'
 _REMOTE: Final = (trace.SpanKind.CLIENT, trace.SpanKind.PRODUCER)
 # In the order of the "Remote endpoint" table of the specification's "Zipkin
 # exporter": the first that a span has names whom it called.
@@ -92,8 +93,8 @@ class Encoding:
     :param resource: names the service, of which a process has one.
     """
 
-    #: What asks a silent receiver whether it is back.
-    probe: bytes = _EMPTY
+    #: A request without spans.
+    probe: bytes = b'[]'
 
     def __init__(self, resource: resources.Resource) -> None:
         self._node = node_endpoint.NodeEndpoint()
@@ -103,10 +104,17 @@ class Encoding:
         # No limit: values have been cut already.
         self._encoder = _Encoder(0)
 
-    def __call__(self, spans: Any) -> bytes:
-        """Return the request for some cleaned spans."""
-        text: str = self._encoder.serialize(spans, self._node)
-        return text.encode('utf-8', 'backslashreplace')
+    def encode(self, span: sdk_trace.ReadableSpan) -> _otlp_encoder.Encoded:
+        """Encode one span."""
+        spans: list[Any] = [span]
+        text = self._encoder.serialize(spans, self._node)
+        # It makes lists of spans.
+        data = text[1:-1].encode('utf-8', 'backslashreplace')
+        return _otlp_encoder.Encoded(span, data)
+
+    def request(self, encoded: Sequence[_otlp_encoder.Encoded]) -> bytes:
+        """Return a request with the spans."""
+        return b'[%s]' % b','.join(one.data for one in encoded)
 
 
 class _Encoder(v2.JsonV2Encoder):

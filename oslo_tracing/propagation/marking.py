@@ -38,6 +38,14 @@ class Marking(sampling.Sampler):
     def __init__(self, decide: sampling.Sampler) -> None:
         self._decide = decide
 
+    @property
+    def follows_local(self) -> bool:
+        """Whether children of spans of this process are none of its business.
+
+        They have the tracestate of that span, which has its mark.
+        """
+        return getattr(self._decide, 'follows_local', False) is True
+
     def should_sample(
         self,
         parent_context: otel_context.Context | None,

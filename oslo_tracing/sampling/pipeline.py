@@ -94,6 +94,14 @@ class Pipeline(sampling.Sampler):
             rules.compiled(texts),
         )
 
+    @property
+    def follows_local(self) -> bool:
+        """Whether children of spans of this process are none of its business.
+
+        It would say what was decided on that span.
+        """
+        return self._configured.follows_local
+
     def may_force(self) -> bool:
         """Take one of the traces that may be asked for in a second."""
         return self._asked_for.take()

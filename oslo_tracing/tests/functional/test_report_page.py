@@ -405,7 +405,7 @@ class ReportPageTest(base.TestCase):
         longest = [column.text for column in self._all('#traces td.duration')]
         self.assertEqual(sorted(order), sorted(longest))
         self.assertEqual(
-            found_most, [link.text for link in self._all('#traces a')][0]
+            found_most, next(link.text for link in self._all('#traces a'))
         )
         self._one('#errors').click()
         self.assertEqual(f'{len(failed)} shown', self._one('#hits').text)

@@ -65,8 +65,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     'recording': RECORDING,
     'sampling': RECORDING | {'_at_fork'},
     'propagation': RECORDING,
-    'exporters': RECORDING | {'_at_fork'},
-    'provider': RECORDING,
+    'exporters': RECORDING | {'_at_fork', 'tracer'},
+    'tracer': TOOLS,
+    'provider': RECORDING | {'recording', 'tracer'},
     'watch': RECORDING,
     'integrations': RECORDING
     | {'_privsep', 'health', 'propagation', 'recording'},

@@ -191,7 +191,7 @@ class CacheTest(TestCase):
         )
         self.useFixture(
             fixtures.MonkeyPatch(
-                'opentelemetry.sdk.trace.Tracer.start_span', refuse
+                'oslo_tracing.tracer._tracer.Tracer.start_span', refuse
             )
         )
         with trace.use_span(span):

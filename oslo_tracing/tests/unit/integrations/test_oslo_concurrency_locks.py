@@ -291,7 +291,7 @@ class LocksTest(TestCase):
 
         self.useFixture(
             fixtures.MonkeyPatch(
-                'opentelemetry.sdk.trace.Tracer.start_span', refuse
+                'oslo_tracing.tracer._tracer.Tracer.start_span', refuse
             )
         )
         span = trace.NonRecordingSpan(

@@ -102,7 +102,7 @@ class WhatIsReceivedTest(bus.TestCase):
 
     def test_our_own_failure_is_not_the_service_s(self):
         for target in (
-            'opentelemetry.sdk.trace.Tracer.start_span',
+            'oslo_tracing.tracer._tracer.Tracer.start_span',
             'oslo_tracing.propagation.Propagation.from_message',
             'oslo_tracing.propagation.trust.decide',
             'oslo_tracing.integrations.oslo_messaging.places'

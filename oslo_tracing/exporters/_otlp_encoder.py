@@ -1,0 +1,287 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Spans as an OTLP ``ExportTraceServiceRequest``.
+
+Written straight in protobuf's wire format, in a fifth of the time that it
+takes to build messages of the spans first. ``trace.proto`` of OTLP tells the
+numbers of the fields; they are written in their order, as protobuf itself
+does. What recurs is kept encoded: resource, scope, names, most attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import struct
+from typing import Any
+from typing import Final
+
+from opentelemetry.sdk import trace as sdk_trace
+from opentelemetry import trace
+
+from oslo_tracing.exporters import _protobuf
+
+# SpanFlags of trace.proto; the lowest byte are the flags of W3C.
+_HAS_IS_REMOTE: Final = 0x100
+_IS_REMOTE: Final = 0x200
+_W3C: Final = 0xFF
+
+_UINT32: Final = 2**32 - 1
+_TIME: Final = 2**64 - 1
+
+_ids = struct.Struct('>2sQQ2sQ').pack
+_parent_id = struct.Struct('>2sQ').pack
+_times = struct.Struct('<cQcQ').pack
+_time = struct.Struct('<cQ').pack
+_flags = struct.Struct('<I').pack
+
+_LOW: Final = 2**64 - 1
+
+# SPAN_KIND_UNSPECIFIED is 0 in OTLP, INTERNAL is 0 in the API. By identity:
+# to hash an enum or ask it for its value goes through Python.
+_KINDS: Final = {
+    id(kind): b'0' + _protobuf.varint(kind.value + 1)
+    for kind in trace.SpanKind
+}
+_UNSET: Final = trace.StatusCode.UNSET
+
+#: Resources and scopes that are kept encoded.
+_KEPT: Final = 64
+
+_varint = _protobuf.varint
+_sized = _protobuf.sized
+
+
+class Encoded:
+    """A span's ``Span``, and what it is grouped by.
+
+    :ivar span: whose.
+    :ivar data: the message.
+    """
+
+    __slots__ = ('data', 'span')
+
+    def __init__(self, span: sdk_trace.ReadableSpan, data: bytes) -> None:
+        self.span = span
+        self.data = data
+
+
+class Encoder:
+    """Encodes spans of the SDK and of ours; one thread uses it."""
+
+    #: A request without spans.
+    probe: bytes = b''
+
+    def __init__(self) -> None:
+        self._pairs = _protobuf.Pairs()
+        self._resources: dict[int, tuple[Any, bytes, bytes]] = {}
+        self._scopes: dict[int, tuple[Any, bytes, bytes]] = {}
+
+    def encode(self, span: sdk_trace.ReadableSpan) -> Encoded:
+        """Encode one span, without its resource and scope.
+
+        :raises Exception: when it is none: without ids, or not of a kind.
+        """
+        return Encoded(span, self._span(span))
+
+    def request(self, encoded: Sequence[Encoded]) -> bytes:
+        """Return a request with the spans, by resource and scope.
+
+        In the order of the first span of each.
+        """
+        groups: list[tuple[Any, list[tuple[Any, list[bytes]]]]] = []
+        nearest: dict[tuple[int, int], list[bytes]] = {}
+        for one in encoded:
+            resource = one.span.resource
+            scope = one.span.instrumentation_scope or None
+            # By identity first: the SDK hashes a resource by dumping it.
+            fields = nearest.get((id(resource), id(scope)))
+            if fields is None:
+                fields = _group(_group(groups, resource), scope)
+                nearest[id(resource), id(scope)] = fields
+            fields.append(b'\x12')
+            fields.append(_varint(len(one.data)))
+            fields.append(one.data)
+        message: list[bytes] = []
+        for resource, scopes in groups:
+            head, tail = self._resource(resource)
+            body = [head]
+            for scope, fields in scopes:
+                before, after = self._scope(scope)
+                inner = b''.join([before, *fields, after])
+                body += (b'\x12', _varint(len(inner)), inner)
+            body.append(tail)
+            whole = b''.join(body)
+            message += (b'\n', _varint(len(whole)), whole)
+        return b''.join(message)
+
+    def _span(self, span: sdk_trace.ReadableSpan) -> bytes:
+        pairs = self._pairs
+        context: Any = span.context
+        trace_id = context.trace_id
+        fields = [
+            _ids(
+                b'\n\x10',
+                trace_id >> 64,
+                trace_id & _LOW,
+                b'\x12\x08',
+                context.span_id,
+            )
+        ]
+        state = context.trace_state
+        if state:
+            fields += (b'\x1a', pairs.name(_state(state)))
+        flags = (context.trace_flags or 0) & _W3C | _HAS_IS_REMOTE
+        parent = span.parent
+        if parent is not None:
+            fields.append(_parent_id(b'"\x08', parent.span_id))
+            if parent.is_remote:
+                flags |= _IS_REMOTE
+        name = span.name
+        if name:
+            fields += (b'*', pairs.name(name))
+        fields.append(_KINDS[id(span.kind)])
+        start, end = span.start_time, span.end_time
+        if start and end:
+            fields.append(_times(b'9', start, b'A', end))
+        else:
+            fields.append(_moment(b'9', start))
+            fields.append(_moment(b'A', end))
+        fields += pairs.encode(span.attributes)
+        dropped = span.dropped_attributes
+        if dropped:
+            fields.append(_count(b'P', dropped))
+        for event in span.events:
+            fields += (b'Z', _sized(self._event(event)))
+        dropped = span.dropped_events
+        if dropped:
+            fields.append(_count(b'`', dropped))
+        for link in span.links:
+            fields += (b'j', _sized(self._link(link)))
+        dropped = span.dropped_links
+        if dropped:
+            fields.append(_count(b'p', dropped))
+        status = span.status
+        if status is not None:
+            fields.append(self._status(status))
+        fields += (b'\x85\x01', _flags(flags))
+        return b''.join(fields)
+
+    def _event(self, event: sdk_trace.Event) -> bytes:
+        fields = [_moment(b'\t', event.timestamp)]
+        if event.name:
+            fields += (b'\x12', self._pairs.name(event.name))
+        fields += self._pairs.retagged(b'\x1a', event.attributes)
+        if event.dropped_attributes:
+            fields.append(_count(b' ', event.dropped_attributes))
+        return b''.join(fields)
+
+    def _link(self, link: trace.Link) -> bytes:
+        context = link.context
+        trace_id = context.trace_id
+        fields = [
+            _ids(
+                b'\n\x10',
+                trace_id >> 64,
+                trace_id & _LOW,
+                b'\x12\x08',
+                context.span_id,
+            )
+        ]
+        if context.trace_state:
+            fields += (
+                b'\x1a',
+                self._pairs.name(_state(context.trace_state)),
+            )
+        fields += self._pairs.retagged(b'"', link.attributes)
+        if link.dropped_attributes:
+            fields.append(_count(b'(', link.dropped_attributes))
+        flags = (context.trace_flags or 0) & _W3C | _HAS_IS_REMOTE
+        if context.is_remote:
+            flags |= _IS_REMOTE
+        fields += (b'5', _flags(flags))
+        return b''.join(fields)
+
+    def _status(self, status: trace.Status) -> bytes:
+        said = status.description
+        if status.status_code is _UNSET and not said:
+            return b'z\x00'
+        code = status.status_code.value
+        if not said:
+            return b'z\x02\x18' + _varint(code)
+        encoded = b'\x12' + self._pairs.name(said)
+        if code:
+            encoded += b'\x18' + _varint(code)
+        return b'z' + _sized(encoded)
+
+    def _resource(self, resource: Any) -> tuple[bytes, bytes]:
+        kept = self._resources.get(id(resource))
+        if kept is None:
+            found = self._pairs.retagged(b'\n', resource.attributes)
+            kept = (
+                resource,
+                b'\n' + _sized(b''.join(found)),
+                _text(b'\x1a', resource.schema_url),
+            )
+            _keep(self._resources, kept)
+        return kept[1:]
+
+    def _scope(self, scope: Any) -> tuple[bytes, bytes]:
+        if scope is None:
+            return b'\n\x00', b''
+        kept = self._scopes.get(id(scope))
+        if kept is None:
+            found = getattr(scope, 'attributes', None)
+            described = [
+                _text(b'\n', scope.name),
+                _text(b'\x12', scope.version),
+                *self._pairs.retagged(b'\x1a', found),
+            ]
+            kept = (
+                scope,
+                b'\n' + _sized(b''.join(described)),
+                _text(b'\x1a', scope.schema_url),
+            )
+            _keep(self._scopes, kept)
+        return kept[1:]
+
+
+def _group(groups: list[tuple[Any, list[Any]]], wanted: Any) -> list[Any]:
+    for known, members in groups:
+        if known is wanted or known == wanted:
+            return members
+    made: list[Any] = []
+    groups.append((wanted, made))
+    return made
+
+
+def _keep(where: dict[int, Any], kept: tuple[Any, bytes, bytes]) -> None:
+    """Keep bytes by the id of an object, which thereby stays its own."""
+    if len(where) >= _KEPT:
+        where.clear()
+    where[id(kept[0])] = kept
+
+
+def _text(tag: bytes, text: Any) -> bytes:
+    return tag + _sized(_protobuf.utf8(text)) if text else b''
+
+
+def _state(state: trace.TraceState) -> str:
+    return ','.join([f'{key}={value}' for key, value in state.items()])
+
+
+def _moment(tag: bytes, time: Any) -> bytes:
+    return _time(tag, max(0, min(int(time), _TIME))) if time else b''
+
+
+def _count(tag: bytes, count: int) -> bytes:
+    return tag + _varint(min(int(count), _UINT32))
