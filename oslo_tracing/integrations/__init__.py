@@ -45,6 +45,7 @@ INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('oslo_db', ('trace_db',)),
     ('http_client', ('trace_http_client',)),
     ('oslo_concurrency', ('trace_locks', 'trace_commands')),
+    ('tooz', ('trace_locks',)),
     ('oslo_cache', ('trace_cache',)),
     ('executors', ()),
     ('threads', ()),
