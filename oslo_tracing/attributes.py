@@ -96,6 +96,8 @@ OPENSTACK_NOTIFICATION_PRIORITY: Final = 'openstack.notification.priority'
 OPENSTACK_NOTIFICATION_PUBLISHER_ID: Final = (
     'openstack.notification.publisher_id'
 )
+#: What follows is the key that the trace point gives.
+OPENSTACK_OSPROFILER: Final = 'openstack.osprofiler'
 OPENSTACK_PROJECT_ID: Final = 'openstack.project_id'
 OPENSTACK_REQUEST_ID: Final = 'openstack.request_id'
 OPENSTACK_RPC_SERVER: Final = 'openstack.rpc.server'

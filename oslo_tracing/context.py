@@ -198,6 +198,11 @@ def unit(current: otel_context.Context) -> otel_context.Context:
     return otel_context.set_value(_UNIT, True, current)
 
 
+def is_unit(current: otel_context.Context) -> bool:
+    """Say whether a context is that of a unit of work."""
+    return _UNIT in current
+
+
 def root(current: otel_context.Context) -> otel_context.Context:
     """Return the same for what is first of a trace in this process.
 

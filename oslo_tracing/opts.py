@@ -388,6 +388,24 @@ _OPTS = [
         'differ in the comment, which defeats caches keyed by the text.',
     ),
     cfg.BoolOpt(
+        'osprofiler',
+        default=True,
+        help='Make spans of the trace points of OSProfiler that the service '
+        'has, where they are in use ([profiler] enabled). They are spans of '
+        'the trace that is under way; connection_string in the [profiler] '
+        'section is then not opened, and no hmac_keys are needed. The trace '
+        'of services that have OSProfiler alone goes on here, and the other '
+        'way round. False leaves OSProfiler to itself.',
+    ),
+    cfg.BoolOpt(
+        'osprofiler_record_arguments',
+        default=False,
+        help='Record the arguments and results that trace points of '
+        'OSProfiler tell, scrubbed and cut. They can hold what users sent. '
+        'To tell them the service makes texts of all arguments of each '
+        'call, which takes time.',
+    ),
+    cfg.BoolOpt(
         'exception_messages',
         default=False,
         help='Record the messages of exceptions, scrubbed. They can hold '

@@ -87,6 +87,20 @@ def record_error(
         _guard.report('recording an exception')
 
 
+def record_class(span: trace.Span, kind: str) -> None:
+    """Mark a span as failed where only the error's class is known.
+
+    :param span: the span; nothing is done unless it records.
+    :param kind: the class; cut at 256 characters.
+    """
+    try:
+        if span.is_recording():
+            span.set_attribute(names.ERROR_TYPE, kind[:256])
+            span.set_status(_ERROR, kind[:256])
+    except Exception:
+        _guard.report('recording an exception')
+
+
 def _finish(span: trace.Span) -> None:
     """End a span; whoever processes it cannot break the service."""
     try:

@@ -115,6 +115,8 @@ class Settings:
     ignored_paths: list[str]
     db_query_text: str
     db_comment: bool
+    osprofiler: bool
+    osprofiler_record_arguments: bool
     exception_messages: bool
     excluded_attributes: list[str]
     attribute_length_limit: int

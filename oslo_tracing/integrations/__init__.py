@@ -47,6 +47,7 @@ INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('oslo_concurrency', ('trace_locks', 'trace_commands')),
     ('tooz', ('trace_locks',)),
     ('oslo_cache', ('trace_cache',)),
+    ('osprofiler', ('osprofiler',)),
     ('executors', ()),
     ('threads', ()),
     ('eventlet', ()),

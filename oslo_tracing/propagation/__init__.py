@@ -70,11 +70,14 @@ class Incoming(NamedTuple):
     :param context: the caller's span and baggage, and nothing else.
     :param span_context: the caller's span, or None if there is none.
     :param insists: the caller has set B3's debug flag.
+    :param trace_id: of which the receiver's span is to be the root, where
+        the caller has asked for a trace and has no span.
     """
 
     context: otel_context.Context
     span_context: trace.SpanContext | None
     insists: bool = False
+    trace_id: int | None = None
 
 
 #: What everybody says who is not traced.
@@ -99,7 +102,7 @@ def build(settings: settings_module.Settings) -> Propagation:
         signer = signature.Signer(
             settings.signing_keys, settings.signature_max_age
         )
-    if settings.hmac_keys:
+    if settings.hmac_keys or settings.osprofiler:
         pairs = osprofiler.Pairs(settings.hmac_keys)
     return Propagation(
         settings.propagators,
@@ -107,6 +110,7 @@ def build(settings: settings_module.Settings) -> Propagation:
         signer=signer,
         pairs=pairs,
         believes_messages=settings.incoming_rpc == 'trust',
+        bridges=settings.osprofiler,
     )
 
 
@@ -121,6 +125,8 @@ class Propagation:
     :param signer: signs what goes to other services, None to sign nothing.
     :param pairs: writes OSProfiler's headers, None for none.
     :param believes_messages: the trace of a message may be signed.
+    :param bridges: read and write what services with osprofiler put into
+        the context of an RPC message.
     :raises InvalidOption: when a propagator is not installed.
     """
 
@@ -132,6 +138,7 @@ class Propagation:
         signer: signature.Signer | None = None,
         pairs: osprofiler.Pairs | None = None,
         believes_messages: bool = False,
+        bridges: bool = False,
     ) -> None:
         formats = list(dict.fromkeys(name.strip() for name in propagators))
         if _NONE in formats and len(formats) > 1:
@@ -145,6 +152,7 @@ class Propagation:
         self.signer = signer
         self.pairs = pairs
         self._marks_messages = signer is not None and believes_messages
+        self._bridges = bridges
         readers: list[
             tuple[
                 Callable[[Mapping[str, Any]], trace.SpanContext | None],
@@ -277,6 +285,50 @@ class Propagation:
             _guard.report('reading a message')
         return NOBODY
 
+    def from_rpc(self, ctxt: Any) -> Incoming:
+        """Return the same of an RPC message, which OSProfiler can be in.
+
+        Where both are there, and of one trace, W3C's keys tell the parent.
+        """
+        incoming = self.from_message(ctxt)
+        if not self._bridges:
+            return incoming
+        try:
+            values = messages.mapping(ctxt)
+            info = (
+                None if values is None else values.get(osprofiler.TRACE_INFO)
+            )
+            sent = None if info is None else osprofiler.from_message(info)
+            if sent is not None:
+                return self._asked(incoming, sent)
+        except Exception:
+            _guard.report('reading a message')
+        return incoming
+
+    def _asked(self, incoming: Incoming, sent: osprofiler.Sent) -> Incoming:
+        sender = incoming.span_context
+        if sender is not None:
+            if sender.trace_id != sent.trace_id:
+                return incoming
+            context = osprofiler.asked_for_with(incoming.context, sent.key)
+            return incoming._replace(context=context)
+        context = osprofiler.asked_for_with(_EMPTY, sent.key)
+        if sent.span_id is None:
+            return Incoming(context, None, trace_id=sent.trace_id)
+        sender = trace.SpanContext(
+            sent.trace_id,
+            sent.span_id,
+            True,
+            trace.TraceFlags(trace.TraceFlags.SAMPLED),
+            w3c.with_mark(None, self._marks_messages),
+        )
+        return Incoming(
+            otel_context.Context(
+                {**context, _SPAN_KEY: trace.NonRecordingSpan(sender)}
+            ),
+            sender,
+        )
+
     def into_message(
         self, ctxt: Any, context: otel_context.Context, *, baggage: bool
     ) -> Any:
@@ -296,9 +348,16 @@ class Propagation:
             span_context = _span(context).get_span_context()
             if not span_context.is_valid or not self._readers:
                 return ctxt
-            return messages.add(
+            carried = messages.add(
                 ctxt, self._w3c_pair(span_context, context, baggage)
             )
+            if self._bridges and isinstance(carried, dict):
+                info = carried.get(osprofiler.TRACE_INFO)
+                if info is not None:
+                    carried[osprofiler.TRACE_INFO] = osprofiler.with_parent(
+                        info, span_context
+                    )
+            return carried
         except Exception:
             _guard.report('writing into a message')
             return ctxt

@@ -104,6 +104,13 @@ def values(ctxt: Any) -> Mapping[str, Any] | None:
     return ctxt if isinstance(ctxt, Mapping) else None
 
 
+def mapping(ctxt: Any) -> Mapping[str, Any] | None:
+    """Return the mapping in which a receiver looks for keys of others."""
+    if isinstance(ctxt, _CarryingObject):
+        ctxt = ctxt.to_dict()
+    return ctxt if isinstance(ctxt, Mapping) else None
+
+
 def without_keys(ctxt: Any) -> Any:
     """Return a message's context as the service of the receiver knows it.
 

@@ -10,12 +10,15 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""OSProfiler's signed pair of headers, in and out.
+"""OSProfiler's signed pair of headers, in and out, and its key in messages.
 
 ``X-Trace-Info`` is JSON in base64, ``X-Trace-HMAC`` the HMAC-SHA1 of that
 text: byte for byte what osprofiler 4.4 and the copies of it in tempest and
 in other clients send and read. Written here once more, since osprofiler is
 not everywhere, and its own function raises where a signature is not ASCII.
+
+In the context of an RPC message services put the same two ids, and the key
+itself, as ``trace_info``.
 """
 
 from __future__ import annotations
@@ -39,8 +42,11 @@ HMAC = 'x-trace-hmac'
 #: The same in an environment of WSGI.
 INFO_KEY = 'HTTP_X_TRACE_INFO'
 HMAC_KEY = 'HTTP_X_TRACE_HMAC'
+#: The key in the context of a message.
+TRACE_INFO = 'trace_info'
 
 _MAX_INFO = 1024
+_IN_MESSAGE = frozenset(('base_id', 'hmac_key', 'parent_id'))
 _SIGNATURE = re.compile('[0-9a-f]{40}')
 _UUID = re.compile(
     '[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}',
@@ -48,9 +54,47 @@ _UUID = re.compile(
 )
 _LOW = (1 << 64) - 1
 
-#: Which key a trace was asked for with, by its number: a context is shown
-#: here and there, and a key never is.
+#: Which key a trace was asked for with, by its number or as a :class:`Key`:
+#: a context is shown here and there, and the text of a key never is.
 _ASKED_BY = otel_context.create_key('oslo_tracing.osprofiler')
+
+
+class Key:
+    """A key of OSProfiler, which no representation shows.
+
+    :param text: the key.
+    """
+
+    __slots__ = ('_keyed', '_text')
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._keyed = hmac.new(
+            text.encode('utf-8', 'surrogateescape'), digestmod=hashlib.sha1
+        )
+
+    def reveal(self) -> str:
+        """Return the key: osprofiler puts it into messages."""
+        return self._text
+
+    def sign(self, data: bytes) -> str:
+        """Return the signature of some data."""
+        made = self._keyed.copy()
+        made.update(data)
+        return made.hexdigest()
+
+
+class Sent(NamedTuple):
+    """What the sender of a message asks for.
+
+    :param trace_id: the 128 bits of ``base_id``.
+    :param span_id: as of :class:`Pair`.
+    :param key: the one that it has asked with.
+    """
+
+    trace_id: int
+    span_id: int | None
+    key: Key
 
 
 class Pair(NamedTuple):
@@ -70,18 +114,18 @@ class Pair(NamedTuple):
 class Pairs:
     """Reads and writes the pair; shows its keys to nobody.
 
-    :param keys: OSProfiler's; not empty.
+    :param keys: OSProfiler's; without any, none of a request is believed.
     """
 
-    __slots__ = ('_keyed',)
+    __slots__ = ('_keys',)
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._keyed = tuple(
-            hmac.new(
-                key.encode('utf-8', 'surrogateescape'), digestmod=hashlib.sha1
-            )
-            for key in keys
-        )
+        self._keys = tuple(Key(key) for key in keys)
+
+    def asked_with(self, context: otel_context.Context) -> Key | None:
+        """Return the key that the trace of a context was asked for with."""
+        found: Any = context.get(_ASKED_BY)
+        return self._keys[found] if isinstance(found, int) else found
 
     def read(self, environ: Mapping[str, Any]) -> Pair | None:
         """Return the pair of a request, or None. Never raises.
@@ -103,8 +147,8 @@ class Pairs:
             return None
         data = info.encode()
         found = None
-        for number, keyed in enumerate(self._keyed):
-            expected = _signed(keyed, data)
+        for number, key in enumerate(self._keys):
+            expected = key.sign(data)
             if hmac.compare_digest(expected.encode(), signature.encode()):
                 found = number if found is None else found
         return None if found is None else _read(data, found)
@@ -117,24 +161,48 @@ class Pairs:
         :param span_context: of the span that is sent.
         :param context: with what :func:`asked_for` has noted.
         """
-        number: Any = context.get(_ASKED_BY)
-        if number is None or not span_context.trace_flags.sampled:
+        key = self.asked_with(context)
+        if key is None or not span_context.trace_flags.sampled:
             return {}
-        trace_id = span_context.trace_id
-        # So that its low half leads back to the span.
-        parent_id = (trace_id & ~_LOW) | span_context.span_id
         data = base64.urlsafe_b64encode(
             json.dumps(
                 {
-                    'base_id': str(uuid.UUID(int=trace_id)),
-                    'parent_id': str(uuid.UUID(int=parent_id)),
+                    'base_id': base_id(span_context),
+                    'parent_id': element_id(span_context),
                 }
             ).encode()
         )
-        return {
-            INFO: data.decode(),
-            HMAC: _signed(self._keyed[number], data),
-        }
+        return {INFO: data.decode(), HMAC: key.sign(data)}
+
+
+def base_id(span_context: trace.SpanContext) -> str:
+    """Return what OSProfiler calls a trace."""
+    return str(uuid.UUID(int=span_context.trace_id))
+
+
+def element_id(span_context: trace.SpanContext) -> str:
+    """Return what OSProfiler calls a span.
+
+    The low half leads back to it.
+    """
+    high = span_context.trace_id & ~_LOW
+    return str(uuid.UUID(int=high | span_context.span_id))
+
+
+def ids(base: Any, parent: Any) -> tuple[int, int | None] | None:
+    """Return which trace and which span two ids of OSProfiler stand for.
+
+    :returns: the span is None where the client itself is the parent; all is
+        None where one of them is no UUID.
+    """
+    trace_id = _number(base)
+    parent_id = _number(parent)
+    if not trace_id or not parent_id:
+        return None
+    if parent_id == trace_id:
+        return trace_id, None
+    span_id = parent_id & _LOW
+    return (trace_id, span_id) if span_id else None
 
 
 def asked_for(
@@ -148,10 +216,42 @@ def asked_for(
     return otel_context.set_value(_ASKED_BY, pair.key, context)
 
 
-def _signed(keyed: hmac.HMAC, data: bytes) -> str:
-    made = keyed.copy()
-    made.update(data)
-    return made.hexdigest()
+def asked_for_with(
+    context: otel_context.Context, key: Key
+) -> otel_context.Context:
+    """Do the same for a key that came in a message, or from the service."""
+    return otel_context.set_value(_ASKED_BY, key, context)
+
+
+def from_message(info: Any) -> Sent | None:
+    """Return what ``trace_info`` of a message asks for. Never raises.
+
+    :param info: whatever stands there.
+    :returns: None for what no service with osprofiler sends.
+    """
+    if not isinstance(info, dict) or info.keys() != _IN_MESSAGE:
+        return None
+    key = info['hmac_key']
+    found = ids(info['base_id'], info['parent_id'])
+    if found is None or not isinstance(key, str) or not 0 < len(key) <= 1024:
+        return None
+    try:
+        return Sent(*found, Key(key))
+    except UnicodeEncodeError:
+        return None
+
+
+def with_parent(info: Any, span_context: trace.SpanContext) -> Any:
+    """Return a copy of ``trace_info`` in which a span is the parent.
+
+    :param info: not changed.
+    :returns: the same object where it is of another trace, or no such.
+    """
+    if not isinstance(info, dict) or info.keys() != _IN_MESSAGE:
+        return info
+    if info['base_id'] != base_id(span_context):
+        return info
+    return {**info, 'parent_id': element_id(span_context)}
 
 
 def _read(data: bytes, key: int) -> Pair | None:
@@ -165,14 +265,8 @@ def _read(data: bytes, key: int) -> Pair | None:
         or told.keys() - {'base_id', 'parent_id'}
     ):
         return None
-    base_id = _number(told['base_id'])
-    parent_id = _number(told.get('parent_id', told['base_id']))
-    if not base_id or not parent_id:
-        return None
-    if parent_id == base_id:
-        return Pair(base_id, None, key)
-    span_id = parent_id & _LOW
-    return Pair(base_id, span_id, key) if span_id else None
+    found = ids(told['base_id'], told.get('parent_id', told['base_id']))
+    return None if found is None else Pair(*found, key)
 
 
 def _number(told: Any) -> int | None:

@@ -83,6 +83,14 @@ def decide(incoming: propagation.Incoming, mode: str) -> Parentage:
     """
     caller = incoming.span_context
     if caller is None:
+        if incoming.trace_id is not None and mode == TRUST:
+            return Parentage(
+                context_module.force(incoming.context),
+                (),
+                False,
+                incoming.trace_id,
+                True,
+            )
         return _NEW_TRACE
     if mode == TRUST:
         return Parentage(incoming.context, (), True)

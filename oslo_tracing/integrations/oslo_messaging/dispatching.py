@@ -124,7 +124,7 @@ class Receiver(attached.Attached):
         return self._begin(dispatcher, incoming) if self._on else None
 
     def _begin(self, dispatcher: Any, incoming: Any) -> Processing | None:
-        sent = self._propagation.from_message(incoming.ctxt)
+        sent = self._propagation.from_rpc(incoming.ctxt)
         # First of all, and whoever traces: what a sender has added is not
         # for the service.
         incoming.ctxt = propagation.without_keys(incoming.ctxt)
@@ -137,14 +137,20 @@ class Receiver(attached.Attached):
             return None
         name, kind, attributes = self._described(dispatcher, incoming)
         parentage = trust.decide(sent, self._settings.incoming_rpc)
-        span = self._tracer.start_span(
-            name, parentage.context, kind, attributes, parentage.links
-        )
+        wanted = context.want_trace_id(parentage.trace_id)
+        try:
+            span = self._tracer.start_span(
+                name, parentage.context, kind, attributes, parentage.links
+            )
+        finally:
+            context.forget_trace_id(wanted)
         if span.is_recording():
             message_id = _message_id(incoming)
             if message_id is not None:
                 span.set_attribute(names.MESSAGING_MESSAGE_ID, message_id)
-        current = trace.set_span_in_context(span, parentage.context)
+        current = trace.set_span_in_context(
+            span, context.unforced(parentage.context)
+        )
         return Processing(span, self._settings, current)
 
     def _described(

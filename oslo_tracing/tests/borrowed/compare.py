@@ -94,6 +94,7 @@ def run(
             command.append('--traced')
         if suite.through_filter:
             command.append('--through-filter')
+        command.extend(f'--enable={option}' for option in suite.enable)
         command.extend(f'--without={package}' for package in suite.without)
         command.extend(f'--only={test}' for test in only)
         died = None

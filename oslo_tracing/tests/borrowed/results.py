@@ -94,10 +94,19 @@ class Comparison:
 
     def _problems_of_tracing(self, tracing: dict[str, Any]) -> list[str]:
         spans = tracing['spans']
+        left_open = {
+            f'{test} left another span active': test
+            for test in self.suite.leave_open
+        }
         wanted = {'oslo_tracing.borrowed INTERNAL': self.suite.tests}
         wanted.update((name, 1) for name in self.suite.spans)
         return [
-            *tracing['wrong'],
+            *(said for said in tracing['wrong'] if said not in left_open),
+            *(
+                f'{test} was expected to leave a span active'
+                for said, test in left_open.items()
+                if said not in tracing['wrong']
+            ),
             *(f'tracing failed while {said}' for said in tracing['guarded']),
             *(
                 f'{spans.get(name, 0)} spans {name} were recorded'

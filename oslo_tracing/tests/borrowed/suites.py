@@ -40,7 +40,11 @@ class Suite:
         relative to ``site-packages``.
     :ivar through_filter: send the requests of the tests through our WSGI
         filter; nothing else in the suite would.
+    :ivar enable: options of ``[tracing]`` that are off by default, and in
+        the traced run on.
     :ivar expected: tests whose outcome must differ, each with the reason.
+    :ivar leave_open: tests that must leave a span active, each with the
+        reason.
     """
 
     package: str
@@ -50,7 +54,9 @@ class Suite:
     without: tuple[str, ...] = ()
     data: str | None = None
     through_filter: bool = False
+    enable: tuple[str, ...] = ()
     expected: Mapping[str, str] = dataclasses.field(default_factory=_nothing)
+    leave_open: Mapping[str, str] = dataclasses.field(default_factory=_nothing)
 
     def missing(self) -> list[str]:
         """Return which of the requirements are not installed."""
@@ -59,6 +65,21 @@ class Suite:
             name for name in wanted if importlib.util.find_spec(name) is None
         ]
 
+
+# What does not apply to osprofiler while its points are spans: the reason,
+# and the tests.
+_NOT_OF_OSPROFILER = {
+    'no driver is opened: the exporters of [tracing] send the spans': (
+        'test_notifier.NotifierTestCase.test_create',
+        'test_notifier.NotifierTestCase.test_create_driver_init_failure',
+    ),
+    'no listeners are put on an engine: statements have spans already': (
+        'test_sqlalchemy.SqlalchemyTracingTestCase.test_add_tracing',
+        'test_sqlalchemy.SqlalchemyTracingTestCase.test_disable_and_enable',
+        'test_sqlalchemy.SqlalchemyTracingTestCase.test_with_sql_result',
+        'test_sqlalchemy.SqlalchemyTracingTestCase.test_wrap_session',
+    ),
+}
 
 SUITES: tuple[Suite, ...] = (
     Suite(
@@ -123,6 +144,26 @@ SUITES: tuple[Suite, ...] = (
             'yaml',
         ),
         data='keystoneauth1/tests/unit/data',
+    ),
+    Suite(
+        'osprofiler.tests.unit',
+        tests=100,
+        requirements=('ddt', 'testtools'),
+        # It adds its exporter to whatever provider is the global one, and is
+        # not opened while we are there.
+        without=('osprofiler.tests.unit.drivers.test_otlp',),
+        # What points are told of their arguments is theirs to check.
+        enable=('osprofiler_record_arguments',),
+        expected={
+            f'osprofiler.tests.unit.{test}': reason
+            for reason, tests in _NOT_OF_OSPROFILER.items()
+            for test in tests
+        },
+        leave_open={
+            'osprofiler.tests.unit.test_profiler.ProfilerGlobMethodsTestCase.'
+            f'{test}': 'it begins a point and does not end it'
+            for test in ('test_start', 'test_start_not_inited')
+        },
     ),
 )
 

@@ -49,6 +49,7 @@ class CompareTest(testtools.TestCase):
         tests: int = 1,
         spans: tuple[str, ...] = (),
         base: str = 'unittest.TestCase',
+        leave_open: tuple[str, ...] = (),
     ) -> results.Comparison:
         package = pathlib.Path(self.directory) / 'sample'
         package.mkdir()
@@ -76,7 +77,12 @@ class CompareTest(testtools.TestCase):
             + textwrap.indent(textwrap.dedent(body), '    ')
         )
         return compare.compare(
-            suites.Suite('sample', tests=tests, spans=spans)
+            suites.Suite(
+                'sample',
+                tests=tests,
+                spans=spans,
+                leave_open=dict.fromkeys(leave_open, 'as expected'),
+            )
         )
 
     def test_what_goes_the_same_way_is_no_problem(self) -> None:
@@ -191,6 +197,25 @@ class CompareTest(testtools.TestCase):
                 'sample.test_sample.SampleTest.test_leak left another span'
                 ' active'
             ],
+            found.problems(),
+        )
+
+    def test_a_span_may_be_left_active_where_that_is_expected(self) -> None:
+        test = 'sample.test_sample.SampleTest'
+        found = self._compare(
+            """
+            def test_leak(self):
+                if is_traced():
+                    context.attach(context.Context())
+
+            def test_tidy(self):
+                pass
+            """,
+            leave_open=(f'{test}.test_leak', f'{test}.test_tidy'),
+        )
+
+        self.assertEqual(
+            [f'{test}.test_tidy was expected to leave a span active'],
             found.problems(),
         )
 

@@ -75,3 +75,6 @@ class SuitesTest(testtools.TestCase):
 
     def test_keystoneauth1_behaves_the_same(self) -> None:
         self._compare('keystoneauth1')
+
+    def test_osprofiler_behaves_the_same(self) -> None:
+        self._compare('osprofiler')

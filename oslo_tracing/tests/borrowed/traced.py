@@ -59,9 +59,11 @@ class Traced:
     """Keeps tracing on, and a span active around each test.
 
     :param through_filter: send what WebOb requests through our filter.
+    :param options: of ``[tracing]``, with their values.
     """
 
-    def __init__(self, through_filter: bool) -> None:
+    def __init__(self, through_filter: bool, options: dict[str, Any]) -> None:
+        self._options = options
         self._reporter = _Reporter()
         # Whoever reports asks the module for it.
         setattr(_guard, '_REPORTER', self._reporter)
@@ -114,7 +116,7 @@ class Traced:
             self._count()
             self._recorder.cleanUp()
         self._recorder = fixture.SpanRecorder(
-            sample_ratio=1.0, sampling_rules=[]
+            sample_ratio=1.0, sampling_rules=[], **self._options
         )
         self._recorder.setUp()
         self._wrong.extend(self._unbound())

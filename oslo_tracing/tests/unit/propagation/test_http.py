@@ -37,6 +37,7 @@ def _build(*propagators, hosts=('*',)):
             signing_keys=[],
             hmac_keys=[],
             incoming_rpc='trust',
+            osprofiler=False,
         )
     )
 
