@@ -151,8 +151,12 @@ class Cloud(fixtures.Fixture):
                 pass_fds=(listener.fileno(),),
             )
             self.start(program)
-        self._recorders[service].port = port
+        self.answers_at(service, port)
         return program
+
+    def answers_at(self, service: str, port: int) -> None:
+        """Pass what a service is asked on to a port, from now on."""
+        self._recorders[service].port = port
 
     def spans(self) -> list[model.Trace]:
         """Return the traces that have been written until now."""
