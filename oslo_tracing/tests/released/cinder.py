@@ -103,6 +103,11 @@ class Cinder:
             ),
         )
 
+    def stop(self):
+        """End all of it; what there is to be sent is sent."""
+        for program in (self.api, self.scheduler, self.volume):
+            program.stop()
+
     def _sections(self, test, paste, profiler):
         sections = {
             'DEFAULT': {

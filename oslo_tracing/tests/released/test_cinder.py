@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import pathlib
 import re
 import time
 
@@ -47,6 +49,32 @@ def _service(resource):
         for one in resource['attributes']
         if one['key'] == 'service.name'
     )
+
+
+def _asking(trace):
+    """Return the spans to which belong those of another service."""
+    return [
+        span
+        for span in trace.spans
+        if str(span.kind).upper() == 'PRODUCER'
+        or (
+            'http.request.method' in span.attributes
+            and str(span.kind).upper() == 'CLIENT'
+        )
+    ]
+
+
+def _is_open_elsewhere(path):
+    """Tell whether another process has a file open, as who waits for it."""
+    for entry in pathlib.Path('/proc').glob('[0-9]*/fd/*'):
+        try:
+            found = os.readlink(entry)
+        except OSError:
+            # Closed meanwhile, or not ours.
+            continue
+        if found == str(path) and entry.parts[2] != str(os.getpid()):
+            return True
+    return False
 
 
 def _upwards(trace, span):
@@ -102,21 +130,21 @@ class CinderTest(base.TestCase):
     def trace(self, trace_id):
         """Return what there is of a trace until now, None for nothing."""
         source = sources.open_source(str(self.cloud.traces))
-        self.addCleanup(source.close)
-        found = source.find(trace_id)
-        return found[0] if found else None
+        try:
+            found = source.find(trace_id)
+            return found[0] if found else None
+        finally:
+            source.close()
 
     def whole(self, trace_id):
-        """Return a trace when the work of the backend is in it."""
+        """Return a trace when all that was asked for is done."""
 
         def is_whole():
             trace = self.trace(trace_id)
             if trace is None or trace.orphans or not trace.roots:
                 return None
-            names = {(span.service, span.name) for span in trace.spans}
-            if ('cinder-volume', _TO_VOLUME) not in names:
-                return None
-            return trace
+            # What a service has done is sent before what it had been asked.
+            return trace if all(map(trace.children, _asking(trace))) else None
 
         return self.wait_for(is_whole, f'{trace_id} is not whole')
 
@@ -137,16 +165,21 @@ class CinderTest(base.TestCase):
                 f'{service} does not report',
             )
         self.wait_for(
-            lambda: 'cinder-api' in self.trace(trace_id).services,
+            lambda: (
+                'cinder-api' in getattr(self.trace(trace_id), 'services', ())
+            ),
             'cinder-api did not list volumes',
         )
-        after = self.trace(before.trace_id)
+        self.assert_it_is_still(before)
+
+    def assert_it_is_still(self, before):
+        known = {one.span_id for one in before.spans}
         self.assertEqual(
             [],
             [
                 (span.service, span.name)
-                for span in after.spans
-                if span.span_id not in {one.span_id for one in before.spans}
+                for span in self.trace(before.trace_id).spans
+                if span.span_id not in known
             ],
         )
 
@@ -260,11 +293,13 @@ class CinderTest(base.TestCase):
                 self.cloud,
                 *('volume', 'create', '--snapshot', snapshot, 'two'),
             )
-            began = self.wait_for(
-                lambda: self.at_the_lock(trace_id), 'nobody wants the lock'
-            )
             self.wait_for(
-                lambda: self.reported('cinder-volume', began),
+                lambda: _is_open_elsewhere(path), 'nobody wants the lock'
+            )
+            began = time.time_ns()
+            # Two of them are a second apart.
+            self.wait_for(
+                lambda: self.reported('cinder-volume', began) > 1,
                 'cinder-volume does not report',
             )
             fcntl.lockf(file, fcntl.LOCK_UN)
@@ -283,24 +318,14 @@ class CinderTest(base.TestCase):
         [command] = [one for one in trace.spans if one.name == 'exec truncate']
         self.assertGreater(command.start, wait.end)
 
-    def at_the_lock(self, trace_id):
-        """Return when the backend did the last thing before the lock."""
-        trace = self.trace(trace_id)
-        return next(
-            (
-                span.end
-                for span in (trace.spans if trace else ())
-                if span.service == 'cinder-volume' and span.name == 'COMMIT'
-            ),
-            None,
-        )
-
 
 class EventletTest(CinderTest):
     def test_create(self):
         self.start(api_by='command')
-        self.assert_create_is_one_trace()
+        trace, _above = self.assert_create_is_one_trace()
         self.assert_a_lock_is_waited_for()
+        self.cinder.stop()
+        self.assert_it_is_still(trace)
 
     def test_create_with_points_of_osprofiler(self):
         self.start(profiler=True)
@@ -312,6 +337,8 @@ class NativeThreadsTest(CinderTest):
     def test_create_with_points_of_osprofiler(self):
         self.start(native_threads=True, profiler=True)
         self.assertIn('native threading', self.cinder.volume.said())
-        _trace, above = self.assert_create_is_one_trace()
+        trace, above = self.assert_create_is_one_trace()
         self.assert_points(above)
         self.assert_a_lock_is_waited_for()
+        self.cinder.stop()
+        self.assert_it_is_still(trace)
