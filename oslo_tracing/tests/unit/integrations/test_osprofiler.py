@@ -715,7 +715,7 @@ class LaterTest(base.TestCase):
             text=True,
             timeout=100,
         )
-        self.assertEqual('', done.stderr)
+        self.assertEqual(0, done.returncode, done.stderr)
         self.assertEqual(
             "['request', 'point __main__.point', 'request']\n"
             'osprofiler.profiler osprofiler.notifier\n',
