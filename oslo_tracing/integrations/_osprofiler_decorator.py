@@ -85,7 +85,7 @@ class Decorator:
         def point(*args: Any, **kwargs: Any) -> Any:
             if not points.is_on:
                 return theirs(*args, **kwargs)
-            if not points.wanted() and profilers.own() is None:
+            if not points.wanted() and profilers.kept() is None:
                 return function(*args, **kwargs)
             if is_coroutine:
                 return _awaited(module, name, info, function(*args, **kwargs))

@@ -31,6 +31,7 @@ from opentelemetry import trace
 
 from oslo_tracing import _guard
 from oslo_tracing import context
+from oslo_tracing.integrations import _osprofiler_following as following
 from oslo_tracing.integrations import _osprofiler_points as points_module
 from oslo_tracing.propagation import osprofiler
 from oslo_tracing.propagation import w3c
@@ -38,55 +39,6 @@ from oslo_tracing.propagation import w3c
 #: Set by ``clean()``.
 _CLEANED = otel_context.create_key('oslo_tracing.osprofiler_cleaned')
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
-
-
-class Following:
-    """A profiler whose ids are those of the active span.
-
-    :param span_context: of the span that is active now.
-    :param hmac_key: what signs headers.
-    """
-
-    def __init__(
-        self,
-        profilers: Profilers,
-        span_context: trace.SpanContext,
-        hmac_key: str,
-    ) -> None:
-        self.hmac_key = hmac_key
-        self._profilers = profilers
-        self._known = span_context
-
-    def get_shorten_id(self, uuid_id: Any) -> str:
-        """Return the low half of an id in hexadecimal."""
-        return self._profilers.shorten(uuid_id)
-
-    def get_base_id(self) -> str:
-        """Return the trace's id."""
-        return osprofiler.base_id(self._now())
-
-    def get_parent_id(self) -> str:
-        """Return the id of the span around the point that is open."""
-        parent = points_module.parent_of(otel_context.get_current())
-        if parent is None:
-            return self.get_base_id()
-        return osprofiler.element_id(parent)
-
-    def get_id(self) -> str:
-        """Return the active span's id."""
-        return osprofiler.element_id(self._now())
-
-    def start(self, name: str, info: dict[str, Any] | None = None) -> None:
-        """Begin a point."""
-        self._profilers.points.begin(name, info)
-
-    def stop(self, info: dict[str, Any] | None = None) -> None:
-        """End the point that was begun last."""
-        self._profilers.points.end(info)
-
-    def _now(self) -> trace.SpanContext:
-        found = trace.get_current_span().get_span_context()
-        return found if found.is_valid else self._known
 
 
 class Profilers:
@@ -102,16 +54,13 @@ class Profilers:
         self.points = points
         self._pairs = pairs
         self._module: Any = None
-        self._own: Callable[[], Any] = _no_profiler
+        #: Returns what osprofiler keeps for this thread.
+        self.kept: Callable[[], Any] = _no_profiler
 
     def attach(self, module: types.ModuleType) -> None:
         """Take the module ``osprofiler.profiler``, as it is."""
         self._module = module
-        self._own = vars(module)['get']
-
-    def shorten(self, uuid_id: Any) -> str:
-        """Return the low half of an id in hexadecimal."""
-        return format(self._module.utils.shorten_id(uuid_id), 'x')
+        self.kept = vars(module)['get']
 
     def around_get(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``profiler.get``."""
@@ -140,11 +89,20 @@ class Profilers:
             if found is not None:
                 return found
             try:
-                found = self._adopted(hmac_key, base_id, parent_id)
+                found, noted = self._adopted(hmac_key, base_id, parent_id)
+                if found is not None:
+                    base_id = found.get_base_id()
             except Exception:
                 _guard.report('making a profiler')
+                found = noted = None
             if found is None:
                 return original(hmac_key, base_id, parent_id)
+            if noted is not None:
+                if not context.is_unit(noted):
+                    # Nothing ends here at which to forget it: it is kept
+                    # until clean(), also when the trace is over.
+                    original(hmac_key, base_id, parent_id)
+                otel_context.attach(noted)
             return found
 
         return init
@@ -195,7 +153,11 @@ class Profilers:
                 points.end(info)
             own = self.own()
             if own:
-                own.stop(info=info)
+                try:
+                    own.stop(info=info)
+                except IndexError:
+                    # Of older releases, where nothing was begun there.
+                    pass
 
         return stop
 
@@ -222,14 +184,18 @@ class Profilers:
     def own(self) -> Any:
         """Return the profiler that osprofiler keeps for this thread, if any.
 
-        Not in a request or message that is in a trace: there it would be
-        what an earlier one has left on the thread.
+        Not where one follows the active span, nor in a request or message
+        that is in a trace: there it would be what an earlier one has left on
+        the thread.
         """
-        own = self._own()
+        own = self.kept()
         if own is None:
             return None
         try:
-            return None if _is_decided(otel_context.get_current()) else own
+            current = otel_context.get_current()
+            if _is_decided(current) or self._following(current) is not None:
+                return None
+            return own
         except Exception:
             _guard.report('looking for a profiler')
             return own
@@ -247,13 +213,25 @@ class Profilers:
         span_context = trace.get_current_span(current).get_span_context()
         if not span_context.is_valid or not span_context.trace_flags.sampled:
             return None
-        return Following(self, span_context, key.reveal())
+        return self._follow(span_context, key.reveal())
 
-    def _adopted(self, hmac_key: Any, base_id: Any, parent_id: Any) -> Any:
-        """Return the profiler for what was given, None for one of theirs.
+    def _follow(
+        self, span_context: trace.SpanContext, hmac_key: str
+    ) -> following.Following:
+        return following.Following(
+            self.points, self._module.utils.shorten_id, span_context, hmac_key
+        )
+
+    def _adopted(
+        self, hmac_key: Any, base_id: Any, parent_id: Any
+    ) -> tuple[following.Following | None, otel_context.Context | None]:
+        """Return the profiler for what was given, and where it is noted.
 
         Inside of a unit of work, that is a request or a message, it was
         decided before which trace that belongs to.
+
+        :returns: no profiler where it is to be one of theirs; no context
+            where nobody else is to get it.
         """
         wanted = osprofiler.ids(base_id, parent_id or base_id)
         current = otel_context.get_current()
@@ -272,7 +250,7 @@ class Profilers:
                     current
                 ).get_span_context()
         if not span_context.is_valid:
-            return None
+            return None, None
         follows = span_context.trace_flags.sampled and (
             not base_id
             or (wanted is not None and wanted[0] == span_context.trace_id)
@@ -281,16 +259,16 @@ class Profilers:
             # Such a profiler signs nothing: nobody would hear of it.
             follows = False
         if not follows and not in_unit:
-            return None
-        if follows:
-            values = current.copy()
-            values.pop(_CLEANED, None)
-            otel_context.attach(
-                osprofiler.asked_for_with(
-                    otel_context.Context(values), osprofiler.Key(hmac_key)
-                )
-            )
-        return Following(self, span_context, hmac_key)
+            return None, None
+        found = self._follow(span_context, hmac_key)
+        if not follows:
+            return found, None
+        values = current.copy()
+        values.pop(_CLEANED, None)
+        noted = osprofiler.asked_for_with(
+            otel_context.Context(values), osprofiler.Key(hmac_key)
+        )
+        return found, noted
 
 
 def _is_decided(current: otel_context.Context) -> bool:

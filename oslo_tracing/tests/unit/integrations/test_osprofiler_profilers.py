@@ -263,6 +263,10 @@ class OutsideTest(TestCase):
                 found.get_base_id().replace('-', ''),
             )
             self.assertEqual(found.get_id(), profiler.get().get_id())
+            base_id = found.get_base_id()
+        # Some ask for it when all is over, to print it.
+        self.assertEqual(base_id, profiler.get().get_base_id())
+        profiler.clean()
         self.assertIsNone(profiler.get())
 
     def test_points_are_spans_whatever_the_ids(self):
