@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pathlib
 import re
 import socket
@@ -35,6 +36,13 @@ use = egg:oslo.tracing#tracing
 [pipeline:osapi_volume]
 pipeline = tracing osapi_volume_untraced
 """
+
+
+def knows_native_threads():
+    """Tell whether this cinder can do without eventlet."""
+    # Not by importing it, which loads eventlet into the tests.
+    found = importlib.util.find_spec('cinder')
+    return pathlib.Path(found.origin).with_name('monkey_patch.py').exists()
 
 
 class Cinder:

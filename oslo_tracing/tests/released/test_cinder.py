@@ -335,6 +335,8 @@ class EventletTest(CinderTest):
 
 class NativeThreadsTest(CinderTest):
     def test_create_with_points_of_osprofiler(self):
+        if not cinder.knows_native_threads():
+            self.skipTest('this cinder runs by eventlet only')
         self.start(native_threads=True, profiler=True)
         self.assertIn('native threading', self.cinder.volume.said())
         trace, above = self.assert_create_is_one_trace()
