@@ -363,8 +363,8 @@ _OPTS = [
     cfg.BoolOpt(
         'trace_locks',
         default=True,
-        help='Trace waiting for a lock of oslo.concurrency, where it took '
-        'more than 10 ms. A lock that is free makes no span.',
+        help='Trace waiting for a lock of oslo.concurrency or tooz, where it '
+        'took more than 10 ms. A lock that is free makes no span.',
     ),
     cfg.BoolOpt(
         'trace_commands',

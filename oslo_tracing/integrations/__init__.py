@@ -46,6 +46,7 @@ INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('http_client', ('trace_http_client',)),
     ('oslo_concurrency', ('trace_locks', 'trace_commands')),
     ('oslo_privsep', ()),
+    ('tooz', ('trace_locks',)),
     ('oslo_cache', ('trace_cache',)),
     ('osprofiler', ('osprofiler',)),
     ('executors', ()),

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A span where an oslo.concurrency lock was waited for.
+"""A span where a lock was waited for; here, one of oslo.concurrency.
 
 ``lockutils.lock`` and ``synchronized`` ask these functions of their module
 for the locks themselves, so also what services made of them before, as with
@@ -78,7 +78,7 @@ class Locks:
         def internal_lock(name: str, *args: Any, **kwargs: Any) -> Any:
             lock = original(name, *args, **kwargs)
             # What does not block is a context manager of its own.
-            if self._is_of_use() and hasattr(lock, 'acquire'):
+            if self.is_of_use() and hasattr(lock, 'acquire'):
                 return self._watched(_Lock, lock, name)
             return lock
 
@@ -91,7 +91,7 @@ class Locks:
 
         def external_lock(name: str, *args: Any, **kwargs: Any) -> Any:
             lock = original(name, *args, **kwargs)
-            if self._is_of_use():
+            if self.is_of_use():
                 return self._watched(_Lock, lock, name)
             return lock
 
@@ -104,13 +104,14 @@ class Locks:
 
         def internal_fair_lock(name: str, *args: Any, **kwargs: Any) -> Any:
             lock = original(name, *args, **kwargs)
-            if self._is_of_use():
+            if self.is_of_use():
                 return self._watched(_FairLock, lock, name)
             return lock
 
         return internal_fair_lock
 
-    def _is_of_use(self) -> bool:
+    def is_of_use(self) -> bool:
+        """Say whether a wait that begins now could have a span."""
         try:
             return (
                 self._on
@@ -143,7 +144,7 @@ class Locks:
         :param error: what ended it, if not that the lock was got.
         :returns: None where nothing is to be recorded.
         """
-        if not self._is_of_use():
+        if not self.is_of_use():
             return None
         span = self._tracer.start_span(
             f'lock {span_names.lock(name, self._names)}',

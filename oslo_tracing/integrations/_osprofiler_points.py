@@ -121,24 +121,21 @@ class Points:
         current = otel_context.get_current()
         around: Any = current.get(_SPAN, trace.INVALID_SPAN)
         parent = around.get_span_context()
-        is_sql = told.is_sql(info)
-        span = None
-        if (
-            parent.trace_flags & _SAMPLED
-            and parent.is_valid
-            and not is_sql
-            and not told.is_http(info)
-            and not context.is_suppressed()
-        ):
-            span_name, fixed = self._names.describe(name, info)
-            given = told.attributes(info, self.records_arguments)
-            span = self._tracer.start_span(
-                span_name,
-                current,
-                _INTERNAL,
-                {**given, **fixed} if given else fixed,
-            )
-        elif _POINT not in current:
+        span, is_sql = None, False
+        try:
+            is_sql = told.is_sql(info)
+            if (
+                parent.trace_flags & _SAMPLED
+                and parent.is_valid
+                and not is_sql
+                and not told.is_http(info)
+                and not context.is_suppressed()
+            ):
+                span = self._start(name, info, current)
+        except Exception:
+            # Its end shall not be that of the point around it.
+            _guard.report('starting the span of a trace point')
+        if span is None and _POINT not in current:
             # Its end will find nothing either.
             return
         point = _Point(span, parent, is_sql)
@@ -147,6 +144,18 @@ class Points:
         if span is not None:
             values[_SPAN] = span
         point.token = otel_context.attach(otel_context.Context(values))
+
+    def _start(
+        self, name: Any, info: Any, current: otel_context.Context
+    ) -> trace.Span:
+        span_name, fixed = self._names.describe(name, info)
+        given = told.attributes(info, self.records_arguments)
+        return self._tracer.start_span(
+            span_name,
+            current,
+            _INTERNAL,
+            {**given, **fixed} if given else fixed,
+        )
 
     def _end(self, info: Any) -> None:
         point: Any = otel_context.get_current().get(_POINT)

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from typing import ClassVar
 
@@ -409,7 +410,30 @@ class PointsTest(TestCase):
             self.assertEqual(4, Manager().double(2))
             self.assertEqual(5, decorated_before(5))
             self.assertIs(span, trace.get_current_span())
-        self.assertIn('Tracing failed while beginning', logged.output)
+        self.assertIn('Tracing failed while starting', logged.output)
+        self.assertNotIn('S3CRET', logged.output)
+
+    def test_a_point_of_ours_that_fails_does_not_end_another(self):
+        class Odd(dict):
+            def items(self):
+                raise ValueError('S3CRET')
+
+        logged = self.useFixture(fixtures.FakeLogger())
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'oslo_tracing._guard._REPORTER', _guard._Reporter()
+            )
+        )
+        with oslo_tracing.span('request', root=True):
+            with profiler.Trace('outer'):
+                with profiler.Trace('odd', Odd(a=1)):
+                    pass
+                with profiler.Trace('inner'):
+                    pass
+        inner, outer = self.points()
+        self.assertEqual(('inner', 'outer'), (inner.name, outer.name))
+        self.assert_below(outer, inner)
+        self.assertIn('Tracing failed while starting', logged.output)
         self.assertNotIn('S3CRET', logged.output)
 
     def test_an_end_of_ours_that_fails(self):
@@ -654,6 +678,49 @@ _FUNCTIONS = (
 
 def _functions():
     return [vars(owner)[name] for owner, name in _FUNCTIONS]
+
+
+_IMPORTED_LATER = """
+import sys
+
+import oslo_tracing
+from oslo_tracing import fixture
+
+spans = fixture.SpanRecorder(sample_ratio=1.0)
+spans.setUp()
+with oslo_tracing.span('request', root=True):
+    pass
+assert not [name for name in sys.modules if name.startswith('osprofiler')]
+
+from osprofiler import initializer
+from osprofiler import profiler
+
+@profiler.trace('point')
+def point():
+    pass
+
+with oslo_tracing.span('request', root=True):
+    point()
+print([span.name for span in spans.finished])
+spans.cleanUp()
+print(profiler.start.__module__, initializer.notifier.create.__module__)
+"""
+
+
+class LaterTest(base.TestCase):
+    def test_we_import_nothing_of_it_and_attach_when_others_do(self):
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', _IMPORTED_LATER],
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertEqual(
+            "['request', 'point __main__.point', 'request']\n"
+            'osprofiler.profiler osprofiler.notifier\n',
+            done.stdout,
+        )
 
 
 class OffTest(base.TestCase):

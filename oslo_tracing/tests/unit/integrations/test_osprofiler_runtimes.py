@@ -96,7 +96,7 @@ class RuntimesTest(base.TestCase):
         def request():
             with oslo_tracing.span('request', root=True):
                 thread = threading.Thread(
-                    target=outer, args=(lambda: together.wait(20),)
+                    target=outer, args=(lambda: together.wait(60),)
                 )
                 thread.start()
                 thread.join()

@@ -1,0 +1,159 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Waiting for the locks of tooz, by which services exclude each other.
+
+Why here: ``with lock``, ``lock(blocking)`` and ``synchronized`` of a service
+all end in ``acquire`` and ``release``, which each driver has of its own. On
+the class, so that a lock is covered which a service made before. What a
+driver asks its server for meanwhile is beside the span of the wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import functools
+import types
+from typing import Any
+import weakref
+
+from oslo_tracing import _guard
+from oslo_tracing import _wrap
+from oslo_tracing import exceptions
+from oslo_tracing import integrations
+from oslo_tracing.integrations import _locks as locks_module
+
+_DRIVERS = (
+    'etcd3gw',
+    'file',
+    'ipc',
+    'kubernetes',
+    'memcached',
+    'mysql',
+    'pgsql',
+    'redis',
+    'zookeeper',
+)
+_LOCKING = 'tooz.locking'
+
+
+def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
+    """Attach to the locks of each driver, now or when it is imported.
+
+    :param toolbox: settings and tracer.
+    :param undo: closing it takes everything off.
+    """
+    locks = locks_module.Locks(toolbox.tracer('tooz'), toolbox.settings)
+    undo.callback(locks.stop)
+    watched = _Watched(locks)
+    for driver in _DRIVERS:
+        _wrap.on_import(
+            f'tooz.drivers.{driver}',
+            functools.partial(_attach, watched, undo),
+            undo,
+        )
+
+
+def _attach(
+    watched: _Watched, undo: contextlib.ExitStack, module: types.ModuleType
+) -> None:
+    found = [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type)
+        and each.__module__ == module.__name__
+        and any(base.__module__ == _LOCKING for base in each.__mro__)
+    ]
+    if not found:
+        raise exceptions.SeamMissing(
+            'tooz', _wrap.version_of('tooz'), 'waits for its locks are'
+        )
+    for each in found:
+        for name in ('acquire', 'release'):
+            _wrap.wrap(
+                each,
+                name,
+                getattr(watched, f'around_{name}'),
+                undo,
+                distribution='tooz',
+                untraced='waits for its locks are',
+            )
+
+
+class _Watched:
+    """Makes what stands in for the two functions of a lock.
+
+    :param locks: what records.
+    """
+
+    def __init__(self, locks: locks_module.Locks) -> None:
+        self._locks = locks
+        self._watches: weakref.WeakKeyDictionary[Any, locks_module.Watch] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def around_acquire(
+        self, original: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Wrap ``acquire``."""
+
+        def acquire(lock: Any, *args: Any, **kwargs: Any) -> Any:
+            watch = self._watch(lock)
+            if watch is None:
+                return original(lock, *args, **kwargs)
+            return watch.take(original, lock, *args, **kwargs)
+
+        return acquire
+
+    def around_release(
+        self, original: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Wrap ``release``."""
+
+        def release(lock: Any, *args: Any, **kwargs: Any) -> Any:
+            watch = self._known(lock)
+            told = None if watch is None else watch.leave()
+            try:
+                return original(lock, *args, **kwargs)
+            finally:
+                if watch is not None:
+                    watch.tell(told)
+
+        return release
+
+    def _watch(self, lock: Any) -> locks_module.Watch | None:
+        """Return what looks at the clock, None where nobody has to."""
+        try:
+            if not self._locks.is_of_use():
+                return None
+            return self._watches.setdefault(
+                lock, locks_module.Watch(self._locks, _name(lock))
+            )
+        except Exception:
+            _guard.report('watching a lock')
+            return None
+
+    def _known(self, lock: Any) -> locks_module.Watch | None:
+        try:
+            return self._watches.get(lock)
+        except Exception:
+            _guard.report('looking for the watch of a lock')
+            return None
+
+
+def _name(lock: Any) -> str:
+    """Return what a lock is called, without the directory of its file."""
+    name = lock.name
+    if isinstance(name, bytes):
+        name = name.decode('utf-8', 'replace')
+    return str(name).rpartition('/')[2]
