@@ -85,6 +85,10 @@ URL_SCHEME: Final = 'url.scheme'
 
 USER_AGENT_ORIGINAL: Final = 'user_agent.original'
 
+#: What others call some of these, or called them once; never recorded by us.
+OLD_DB_STATEMENT: Final = 'db.statement'
+OLD_DB_SYSTEM: Final = 'db.system'
+
 OPENSTACK_DB_ROWS: Final = 'openstack.db.rows'
 OPENSTACK_DOMAIN_ID: Final = 'openstack.domain_id'
 OPENSTACK_GLOBAL_REQUEST_ID: Final = 'openstack.global_request_id'

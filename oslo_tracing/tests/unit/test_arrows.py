@@ -85,7 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'wsgi': {'autoload', 'exceptions', 'middleware'},
     'fixture': RECORDING
     | {'exporters', 'integrations', 'provider', 'service'},
-    'report': {'_printable', 'attributes', 'exceptions'},
+    'report': {'_printable', 'attributes', 'exceptions', 'scrub'},
     'checks': LEAVES
     | {'context', 'exceptions', 'sampling', 'scrub', 'service', 'settings'},
     'cmd': {
