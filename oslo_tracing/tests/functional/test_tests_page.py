@@ -78,6 +78,8 @@ class TestsPageTest(test_report_page.PageTestCase):
         self._one('#tests tr.failed a').click()
         self._until(lambda: self._one('#trace-id').text)
         self.assertEqual(data.TRACE, self._one('#trace-id').text)
+        # Following the link is what was asked for.
+        self.browser.requests()
         self._harmless()
 
     def test_tests_are_found_and_sorted(self):
