@@ -137,13 +137,20 @@ class Report(common.Reader):
         files = {
             each: (_page(each), f'trace-{each}.jsonl.gz') for each in wanted
         }
+        changed = 0
         for trace in source.traces(lambda each: each.trace_id in files):
-            page, raw = files[trace.trace_id]
-            _write(os.path.join(directory, page), trace)
-            _write_raw(os.path.join(directory, raw), trace)
+            page, raw = (
+                os.path.join(directory, name) for name in files[trace.trace_id]
+            )
+            changed += _put(page, html.page(trace).encode())
+            changed += _put(raw, _packed(trace))
         path = os.path.join(directory, _INDEX)
-        with open(path, 'w', encoding='utf-8') as stream:
-            stream.write(html.tests(parsed_args.title, tests, found, files))
+        index = html.tests(parsed_args.title, tests, found, files)
+        changed += _put(path, index.encode())
+        # For those who run it again and again, and want to know.
+        self.app.stderr.write(
+            f'{2 * len(files) + 1} files, {changed} changed\n'
+        )
         return path
 
     def _some(
@@ -184,12 +191,20 @@ def _write(path: str, trace: model.Trace) -> None:
         stream.write(html.page(trace))
 
 
-def _write_raw(path: str, trace: model.Trace) -> None:
+def _put(path: str, data: bytes) -> bool:
+    """Write a file unless it is the same already; whether it was not."""
+    with contextlib.suppress(OSError), open(path, 'rb') as stream:
+        if stream.read() == data:
+            return False
     with open(path, 'wb') as stream:
-        # The same spans make the same file.
-        with gzip.GzipFile('', 'wb', 9, stream, mtime=0) as packed:
-            for line in otlp.render(trace.spans):
-                packed.write(line.encode() + b'\n')
+        stream.write(data)
+    return True
+
+
+def _packed(trace: model.Trace) -> bytes:
+    lines = (line.encode() + b'\n' for line in otlp.render(trace.spans))
+    # Without a time, which would make other bytes each time.
+    return gzip.compress(b''.join(lines), mtime=0)
 
 
 def _index(directory: str, title: str, found: list[summary.Summary]) -> str:

@@ -210,7 +210,7 @@ class ReportTest(base.TestCase):
         self.run_.test('asked for nothing', took=2)
         self.run_.test('asked and not recorded', oslo_tracing='9' * 32)
         code, out, err = self.report('--title', 'Tests of glance')
-        self.assertEqual((0, ''), (code, err))
+        self.assertEqual((0, '5 files, 5 changed\n'), (code, err))
         self.assertEqual(f'{self.output}/index.html\n', out)
         tests = self.listed()
         self.assertEqual(
@@ -258,8 +258,9 @@ class ReportTest(base.TestCase):
     def test_a_second_time_makes_the_same_files(self):
         self.run_.test('broken', 'fail', oslo_tracing=data.TRACE)
         made = []
-        for _time in range(2):
-            self.report()
+        for changed in (3, 0):
+            _code, _out, err = self.report()
+            self.assertEqual(f'3 files, {changed} changed\n', err)
             files = {}
             for name in os.listdir(self.output):
                 with open(os.path.join(self.output, name), 'rb') as stream:
