@@ -42,9 +42,17 @@ html_theme = 'openstackdocs'
 
 apidoc_module_dir = '../../oslo_tracing'
 apidoc_output_dir = 'reference/api'
-# The commands have a page of their own; nobody imports the demo.
+# The commands have a page of their own; nobody imports the demo, and only
+# tempest has what its plugin imports.
 # launch and wsgi.py act as soon as they are imported.
-apidoc_excluded_paths = ['cmd', 'demo', 'launch', 'tests', 'wsgi.py']
+apidoc_excluded_paths = [
+    'cmd',
+    'demo',
+    'launch',
+    'tempest_plugin',
+    'tests',
+    'wsgi.py',
+]
 apidoc_separate_modules = True
 apidoc_module_first = True
 apidoc_toc_file = False

@@ -111,6 +111,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         'report',
         'service',
     },
+    'tempest_plugin': {'report'},
     'demo': {
         '__init__',
         'attributes',
