@@ -13,6 +13,9 @@
 """How the documentation is built."""
 
 import os
+import sys
+
+sys.path.insert(0, os.path.abspath('../ext'))
 
 extensions = [
     'cliff.sphinxext',
@@ -21,6 +24,8 @@ extensions = [
     'oslo_config.sphinxext',
     'sphinx.ext.autodoc',
     'sphinxcontrib.apidoc',
+    'variables',
+    'zuul_sphinx',
 ]
 
 project = 'oslo.tracing'
