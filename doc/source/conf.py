@@ -13,6 +13,9 @@
 """How the documentation is built."""
 
 import os
+import sys
+
+sys.path.insert(0, os.path.abspath('../ext'))
 
 extensions = [
     'cliff.sphinxext',
@@ -21,6 +24,8 @@ extensions = [
     'oslo_config.sphinxext',
     'sphinx.ext.autodoc',
     'sphinxcontrib.apidoc',
+    'variables',
+    'zuul_sphinx',
 ]
 
 project = 'oslo.tracing'
@@ -42,9 +47,17 @@ html_theme = 'openstackdocs'
 
 apidoc_module_dir = '../../oslo_tracing'
 apidoc_output_dir = 'reference/api'
-# The commands have a page of their own; nobody imports the demo.
+# The commands have a page of their own; nobody imports the demo, and only
+# tempest has what its plugin imports.
 # launch and wsgi.py act as soon as they are imported.
-apidoc_excluded_paths = ['cmd', 'demo', 'launch', 'tests', 'wsgi.py']
+apidoc_excluded_paths = [
+    'cmd',
+    'demo',
+    'launch',
+    'tempest_plugin',
+    'tests',
+    'wsgi.py',
+]
 apidoc_separate_modules = True
 apidoc_module_first = True
 apidoc_toc_file = False

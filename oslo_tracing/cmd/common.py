@@ -22,6 +22,7 @@ import sys
 from typing import Any
 from typing import Final
 from typing import NoReturn
+from typing import Protocol
 from typing import TextIO
 
 from cliff import command
@@ -31,6 +32,7 @@ from oslo_tracing import _printable
 from oslo_tracing.cmd import progress
 from oslo_tracing.cmd import tokens
 from oslo_tracing.report import sources
+from oslo_tracing.report.sources import base
 
 #: Exit codes. Documented in ``EPILOG`` and doc/source/cli.
 FOUND: Final = 0
@@ -219,7 +221,12 @@ def milliseconds(duration: float) -> float:
     return round(duration / 1e6, 2)
 
 
-def tell_problems(source: sources.Source, stream: TextIO) -> None:
+class _HasProblems(Protocol):
+    @property
+    def problems(self) -> base.Problems: ...
+
+
+def tell_problems(source: _HasProblems, stream: TextIO) -> None:
     """Say what was passed over in the last reading of ``source``."""
     told = list(source.problems)
     for problem in told[:_MOST_TOLD]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import os
 from typing import Final
 
@@ -23,6 +24,8 @@ from oslo_tracing.cmd import common
 from oslo_tracing.cmd import filters
 from oslo_tracing.report import model
 from oslo_tracing.report.render import html
+from oslo_tracing.report.render import otlp
+from oslo_tracing.report import results
 from oslo_tracing.report import sources
 from oslo_tracing.report import summary
 
@@ -33,7 +36,8 @@ class Report(common.Reader):
     """Write traces as HTML pages: one file each, to mail or to keep with logs.
 
     A page needs no server and loads nothing. One trace is one file; for
-    more than one, or with --all, a directory with an index is written.
+    more than one, with --all or --tests, a directory with an index is
+    written.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -54,11 +58,19 @@ class Report(common.Reader):
             'ask for, the newest first',
         )
         parser.add_argument(
+            '--tests',
+            metavar='FILE',
+            help='the results of a run of tests, a subunit stream: the index '
+            'lists the tests, those that failed first, then the slowest, each '
+            'with the page of its trace and its spans as OTLP',
+        )
+        parser.add_argument(
             '--limit',
             metavar='COUNT',
             type=common.count,
             default=1000,
-            help='how many traces --all writes at most; default: 1000',
+            help='how many traces --all and --tests write at most; default: '
+            '1000',
         )
         parser.add_argument(
             '--output',
@@ -76,7 +88,9 @@ class Report(common.Reader):
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Find what was asked for and write it."""
         with contextlib.closing(self.open_source(parsed_args)) as source:
-            if parsed_args.all:
+            if parsed_args.tests:
+                written = self._tests(source, parsed_args)
+            elif parsed_args.all:
                 written = self._all(source, parsed_args)
             else:
                 written = self._some(source, parsed_args)
@@ -100,6 +114,44 @@ class Report(common.Reader):
         for trace in source.traces(lambda each: each.trace_id in wanted):
             _write(os.path.join(directory, _page(trace.trace_id)), trace)
         return _index(directory, parsed_args.title, found)
+
+    def _tests(
+        self, source: sources.Source, parsed_args: argparse.Namespace
+    ) -> str:
+        tests = results.read(parsed_args.tests)
+        if not tests:
+            self.app.stderr.write('no tests in the results\n')
+            return ''
+        asked = {each.trace_id for each in tests if each.trace_id}
+        found = {
+            each.trace_id: each
+            for each in source.summaries(filters.query(parsed_args))
+            if each.trace_id in asked
+        }
+        # In the order of the index, so that those on top have their pages.
+        listed = dict.fromkeys(each.trace_id for each in tests)
+        wanted = [each for each in listed if each in found]
+        wanted = wanted[: parsed_args.limit]
+        directory = parsed_args.output or 'traces'
+        os.makedirs(directory, exist_ok=True)
+        files = {
+            each: (_page(each), f'trace-{each}.jsonl.gz') for each in wanted
+        }
+        changed = 0
+        for trace in source.traces(lambda each: each.trace_id in files):
+            page, raw = (
+                os.path.join(directory, name) for name in files[trace.trace_id]
+            )
+            changed += _put(page, html.page(trace).encode())
+            changed += _put(raw, _packed(trace))
+        path = os.path.join(directory, _INDEX)
+        index = html.tests(parsed_args.title, tests, found, files)
+        changed += _put(path, index.encode())
+        # For those who run it again and again, and want to know.
+        self.app.stderr.write(
+            f'{2 * len(files) + 1} files, {changed} changed\n'
+        )
+        return path
 
     def _some(
         self, source: sources.Source, parsed_args: argparse.Namespace
@@ -137,6 +189,22 @@ def _page(trace_id: str) -> str:
 def _write(path: str, trace: model.Trace) -> None:
     with open(path, 'w', encoding='utf-8') as stream:
         stream.write(html.page(trace))
+
+
+def _put(path: str, data: bytes) -> bool:
+    """Write a file unless it is the same already; whether it was not."""
+    with contextlib.suppress(OSError), open(path, 'rb') as stream:
+        if stream.read() == data:
+            return False
+    with open(path, 'wb') as stream:
+        stream.write(data)
+    return True
+
+
+def _packed(trace: model.Trace) -> bytes:
+    lines = (line.encode() + b'\n' for line in otlp.render(trace.spans))
+    # Without a time, which would make other bytes each time.
+    return gzip.compress(b''.join(lines), mtime=0)
 
 
 def _index(directory: str, title: str, found: list[summary.Summary]) -> str:

@@ -81,7 +81,7 @@ class FileSource(base.Source):
             return os.fstat(self._standard_input().fileno()).st_size
         paths: Iterable[str] = [self._path]
         if os.path.isdir(self._path):
-            paths = self._files()
+            paths = self.files()
         size = 0
         for path in paths:
             with contextlib.suppress(OSError):
@@ -97,7 +97,7 @@ class FileSource(base.Source):
             yield from self._open(self._path, follow=True)
         else:
             some = False
-            for path in self._files():
+            for path in self.files():
                 some = True
                 yield from self._open(path, follow=False)
             if not some:
@@ -120,7 +120,8 @@ class FileSource(base.Source):
         self._input.seek(0)
         return self._input
 
-    def _files(self) -> Iterator[str]:
+    def files(self) -> Iterator[str]:
+        """Find the trace files of a directory, and of all below it."""
         left = [(0, self._path)]
         while left:
             depth, directory = left.pop()

@@ -37,7 +37,7 @@ from oslo_tracing.tests.unit.report import maker
 _USABLE_WITHIN = 15
 _READY = "return document.documentElement.dataset.ready === 'yes'"
 #: Where one of these were run or loaded, somebody would be told.
-_HOSTILE = (
+HOSTILE = (
     '</script><script>window.hurt = 1</script>',
     '<img src=x onerror="window.hurt = 1">',
     '"><svg onload=window.hurt=1>',
@@ -85,7 +85,7 @@ def _boot(count):
     return made.trace()
 
 
-class ReportPageTest(base.TestCase):
+class PageTestCase(base.TestCase):
     def setUp(self):
         super().setUp()
         self.browser = self.useFixture(browser.Browser(self))
@@ -134,6 +134,8 @@ class ReportPageTest(base.TestCase):
     def _all(self, css):
         return self.driver.find_elements(By.CSS_SELECTOR, css)
 
+
+class ReportPageTest(PageTestCase):
     def _rows(self):
         """Return how many rows the list has, drawn or scrolled away."""
         return self.driver.execute_script(
@@ -308,9 +310,9 @@ class ReportPageTest(base.TestCase):
     def test_hostile_values_do_nothing(self):
         made = maker.Maker()
         root = made.span(
-            _HOSTILE[0], 0, 10, service=_HOSTILE[1], host=_HOSTILE[2]
+            HOSTILE[0], 0, 10, service=HOSTILE[1], host=HOSTILE[2]
         )
-        for text in _HOSTILE:
+        for text in HOSTILE:
             made.span(
                 text,
                 1,
@@ -329,8 +331,8 @@ class ReportPageTest(base.TestCase):
                 description=text,
             )
         self._open(html.page(made.trace()))
-        self.assertEqual(len(_HOSTILE) + 1, self._rows())
-        for number in range(len(_HOSTILE) + 1):
+        self.assertEqual(len(HOSTILE) + 1, self._rows())
+        for number in range(len(HOSTILE) + 1):
             self._press(Keys.HOME, *[Keys.ARROW_DOWN] * number, Keys.ENTER)
         self.assertIn('window.hurt', self._one('#details').text)
         outside = self.driver.execute_script(

@@ -89,7 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'wsgi': {'autoload', 'exceptions', 'middleware'},
     'fixture': RECORDING
     | {'exporters', 'integrations', 'provider', 'service'},
-    'report': {'_printable', 'attributes', 'exceptions'},
+    'report': {'_printable', 'attributes', 'exceptions', 'scrub'},
     'checks': LEAVES
     | {
         '_wrap',
@@ -132,6 +132,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         'service',
         'spans',
     },
+    'tempest_plugin': {'report'},
     'demo': {
         '__init__',
         'attributes',

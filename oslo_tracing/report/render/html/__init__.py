@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from collections.abc import Mapping
 import hashlib
 import html
 import importlib.resources
@@ -31,6 +32,7 @@ from typing import Final
 from oslo_tracing.report import analysis as analyses
 from oslo_tracing.report import model
 from oslo_tracing.report.render.html import data
+from oslo_tracing.report import results
 from oslo_tracing.report import summary
 
 #: The parts of the script, in the order in which they stand in the page.
@@ -44,6 +46,7 @@ _TRACE_SCRIPT: Final = (
     'start.js',
 )
 _INDEX_SCRIPT: Final = ('text.js', 'index.js')
+_TESTS_SCRIPT: Final = ('text.js', 'tests.js')
 
 # Inside of a script element these could end it, or a line of it.
 _ESCAPES: Final = {
@@ -82,6 +85,28 @@ def index(
     """
     return _page(
         title, 'index.html', _INDEX_SCRIPT, data.of_index(summaries, pages)
+    )
+
+
+def tests(
+    title: str,
+    tests: Iterable[results.Result],
+    summaries: Mapping[str, summary.Summary],
+    files: Mapping[str, tuple[str, str]],
+) -> str:
+    """Return a page that leads from tests to the pages of their traces.
+
+    :param title: what they have in common.
+    :param tests: in the order in which they are listed first.
+    :param summaries: of the traces that there are, by id.
+    :param files: the page of each trace and the file with its spans, by its
+        id; names without a path.
+    """
+    return _page(
+        title,
+        'tests.html',
+        _TESTS_SCRIPT,
+        data.of_tests(tests, summaries, files),
     )
 
 

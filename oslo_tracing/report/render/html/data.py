@@ -26,6 +26,7 @@ from typing import Final
 from oslo_tracing import _printable
 from oslo_tracing.report import analysis as analyses
 from oslo_tracing.report import model
+from oslo_tracing.report import results
 from oslo_tracing.report import summary
 from oslo_tracing.report import sums
 
@@ -124,6 +125,44 @@ def of_index(
             }
             for each in summaries
         ]
+    }
+
+
+def of_tests(
+    tests: Iterable[results.Result],
+    summaries: Mapping[str, summary.Summary],
+    files: Mapping[str, tuple[str, str]],
+) -> dict[str, Any]:
+    """Return what a list of tests shows, ready for JSON."""
+    return {
+        'tests': [
+            {
+                'test': _name(each.test_id),
+                'status': _name(each.status),
+                'failed': each.failed,
+                'took': each.duration,
+                **_trace_of(each.trace_id, summaries, files),
+            }
+            for each in tests
+        ]
+    }
+
+
+def _trace_of(
+    trace_id: str,
+    summaries: Mapping[str, summary.Summary],
+    files: Mapping[str, tuple[str, str]],
+) -> dict[str, Any]:
+    found = summaries.get(trace_id)
+    page, raw = files.get(trace_id, ('', ''))
+    return {
+        'trace': trace_id if found else '',
+        'page': page,
+        'raw': raw,
+        'duration': found.duration if found else 0,
+        'spans': found.spans if found else 0,
+        'errors': found.errors if found else 0,
+        'services': sorted(map(_name, found.services)) if found else [],
     }
 
 

@@ -1,0 +1,194 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Spans without what must not be said, whoever recorded them.
+
+What a service records with this library was scrubbed before it was exported.
+Files may hold spans of others as well, and attributes that a service gave:
+all of it passes here, by the same functions, before it is kept where anybody
+can read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import functools
+import re
+from typing import Any
+from typing import Final
+
+from oslo_tracing import attributes as names
+from oslo_tracing.report import model
+from oslo_tracing.scrub import _shapes
+from oslo_tracing.scrub import errors
+from oslo_tracing.scrub import sql
+
+_OURS: Final = 'oslo_tracing'
+#: Of our spans, what was judged by those who knew more: whether a statement
+#: has parameters, and that a path is that of a database.
+_AS_RECORDED: Final = (names.DB_QUERY_TEXT, names.DB_NAMESPACE)
+_MAX_TEXT: Final = 16384
+_MAX_DEPTH: Final = 8
+_REMEMBERED: Final = 16384
+#: With these a driver goes on to say what was executed, and with what.
+_DRIVER: Final = re.compile(r'\[SQL:|\[parameters:|\bDETAIL:|\(Background on')
+
+
+class Cleaner:
+    """Cleans spans, one after the other.
+
+    Those of one process share a resource, and do so afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._resource: tuple[model.Resource, model.Resource] | None = None
+
+    def clean(self, span: model.Span) -> model.Span:
+        """Return a span without secrets.
+
+        :param span: it is not changed.
+        :returns: the same object where nothing was to be taken out.
+        """
+        ours = span.scope.name.startswith(_OURS)
+        made: dict[str, Any] = {
+            'name': _text(span.name),
+            'attributes': _mapping(span.attributes, ours),
+            'events': _unless_same(
+                span.events, tuple(_event(each, ours) for each in span.events)
+            ),
+            'links': _unless_same(
+                span.links, tuple(_link(each, ours) for each in span.links)
+            ),
+            'description': _sentence(span.description),
+            'resource': self._cleaned(span.resource),
+        }
+        if all(value is getattr(span, key) for key, value in made.items()):
+            return span
+        return dataclasses.replace(span, **made)
+
+    def _cleaned(self, resource: model.Resource) -> model.Resource:
+        if self._resource is None or self._resource[0] is not resource:
+            attributes = _mapping(resource.attributes, True)
+            made = resource
+            if attributes is not resource.attributes:
+                made = model.Resource(_text(resource.service), attributes)
+            self._resource = resource, made
+        return self._resource[1]
+
+
+def _event(event: model.Event, ours: bool) -> model.Event:
+    attributes = event.attributes
+    if event.name == names.EVENT_EXCEPTION and not ours:
+        # The sentence of a driver holds the row, and frames hold arguments.
+        kept = attributes.get(names.EXCEPTION_TYPE)
+        if list(attributes) != [names.EXCEPTION_TYPE]:
+            attributes = {} if kept is None else {names.EXCEPTION_TYPE: kept}
+    attributes = _mapping(attributes, ours)
+    name = _text(event.name)
+    if attributes is event.attributes and name is event.name:
+        return event
+    return dataclasses.replace(event, name=name, attributes=attributes)
+
+
+def _link(link: model.Link, ours: bool) -> model.Link:
+    attributes = _mapping(link.attributes, ours)
+    if attributes is link.attributes:
+        return link
+    return dataclasses.replace(link, attributes=attributes)
+
+
+def _unless_same(
+    before: tuple[Any, ...], after: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    pairs = zip(before, after, strict=True)
+    return before if all(one is other for one, other in pairs) else after
+
+
+def _mapping(
+    values: Mapping[str, Any], ours: bool, depth: int = _MAX_DEPTH
+) -> Mapping[str, Any]:
+    made = {
+        _text(key): _attribute(key, value, values, ours, depth)
+        for key, value in values.items()
+    }
+    if len(made) == len(values) and all(
+        key in values and value is values[key] for key, value in made.items()
+    ):
+        return values
+    return made
+
+
+def _attribute(
+    key: str, value: Any, values: Mapping[str, Any], ours: bool, depth: int
+) -> Any:
+    if _shapes.is_sensitive(key, alone=False):
+        return _shapes.REDACTED
+    if ours and key in _AS_RECORDED:
+        return value
+    if key in (names.DB_QUERY_TEXT, names.OLD_DB_STATEMENT):
+        return _statement(value, values)
+    return _value(value, ours, depth)
+
+
+def _statement(value: Any, values: Mapping[str, Any]) -> str:
+    dialect = values.get(names.DB_SYSTEM_NAME) or values.get(
+        names.OLD_DB_SYSTEM
+    )
+    return sql.statement(value, False, str(dialect or '')) or ''
+
+
+def _value(value: Any, ours: bool, depth: int) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if depth < 1:
+        return _shapes.HIDDEN
+    if isinstance(value, Mapping):
+        return _mapping(value, ours, depth - 1)
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return _list(value, ours, depth - 1)
+    # Bytes: nobody can tell what they say.
+    return _shapes.HIDDEN
+
+
+def _list(values: Sequence[Any], ours: bool, depth: int) -> Sequence[Any]:
+    made = []
+    option = ''
+    for value in values:
+        # The arguments of a command: --os-password, and then what it is.
+        told = _shapes.is_sensitive(option, alone=False)
+        made.append(_shapes.REDACTED if told else _value(value, ours, depth))
+        is_option = isinstance(value, str) and value.startswith('--')
+        option = value if is_option else ''
+    if all(one is other for one, other in zip(made, values, strict=True)):
+        return values
+    return made
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _scrubbed(text: str) -> str:
+    return errors.text(text, _MAX_TEXT)
+
+
+def _text(text: str) -> str:
+    made = _scrubbed(text)
+    # One object, so that what did not change can be told from what did.
+    return text if made == text else made
+
+
+def _sentence(text: str) -> str:
+    """Return a status description, up to where a driver quotes the row."""
+    found = _DRIVER.search(text)
+    return _text(text[: found.start()].rstrip() if found else text)

@@ -1,0 +1,216 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is kept of trace files: no secret, no more than asked for."""
+
+import gzip
+import json
+import os
+import stat
+
+import fixtures
+
+from oslo_tracing.report import collect
+from oslo_tracing.report.render import otlp
+from oslo_tracing.report import secrets
+from oslo_tracing.report import sources
+from oslo_tracing.report.sources import base as sources_base
+from oslo_tracing.tests import base
+from oslo_tracing.tests.unit.report import data
+
+_TOKEN = 'gAAAAABnT0k3nLongEnoughToBeAToken0123456789abcdefABCDEF'
+_ROW = 'IntegrityError: (1062, "x") [parameters: (\'S3CRETHASH\',)]'
+#: Key, value, and what must not be found any more.
+_SECRETS = (
+    ('url.full', f'https://user:S3CRET@host/v3?token={_TOKEN}', 'S3CRET'),
+    ('http.url', 'http://swift/v1/a?temp_url_sig=S3CRET&x=1', 'S3CRET'),
+    ('http.target', '/v3?password=S3CRET', 'S3CRET'),
+    ('url.path', f'/v2/tokens/{_TOKEN}/endpoints', _TOKEN),
+    ('db.statement', "INSERT INTO t VALUES (1, 'S3CRET')", 'S3CRET'),
+    ('db.query.text', "UPDATE t SET p = 'S3CRET'", 'S3CRET'),
+    ('http.request.header.x-auth-token', ['S3CRET'], 'S3CRET'),
+    ('admin_password', 'S3CRET', 'S3CRET'),
+    ('note', f'took {_TOKEN} to log in', _TOKEN),
+    ('process.command_line', 'mysql --password S3CRET -h x', 'S3CRET'),
+    ('process.command_args', ['mysql', '--password', 'S3CRET'], 'S3CRET'),
+    ('nested', {'a': [{'secret': 'S3CRET'}]}, 'S3CRET'),
+)
+
+
+def _line(scope='', events=(), status=None, **attributes):
+    made = data.document('nova', data.span(1))
+    scoped = made['resourceSpans'][0]['scopeSpans'][0]
+    scoped['spans'][0]['attributes'] = otlp._attributes(attributes)
+    scoped['scope'] = {'name': scope}
+    scoped['spans'][0]['events'] = list(events)
+    scoped['spans'][0]['status'] = status or {}
+    return json.dumps(made) + '\n'
+
+
+class CollectTestCase(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.source = self.useFixture(fixtures.TempDir()).path
+        self.output = os.path.join(
+            self.useFixture(fixtures.TempDir()).path, 'kept'
+        )
+
+    def write(self, name, *lines):
+        path = os.path.join(self.source, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w') as stream:
+            stream.writelines(lines)
+
+    def collect(self, max_bytes=10**9):
+        return collect.collect(self.source, self.output, max_bytes)
+
+    def kept(self):
+        found = {}
+        for name in os.listdir(self.output):
+            with open(os.path.join(self.output, name), 'rb') as stream:
+                found[name] = stream.read()
+        return found
+
+    def text(self):
+        return b''.join(map(gzip.decompress, self.kept().values())).decode()
+
+
+class SecretsTest(CollectTestCase):
+    def test_no_secret_of_whoever_recorded_it_is_kept(self):
+        for number, (key, value, _secret) in enumerate(_SECRETS):
+            self.write(f'{number}.jsonl', _line('foreign', **{key: value}))
+        self.collect()
+        text = self.text()
+        for key, _value, secret in _SECRETS:
+            self.assertNotIn(secret, text, key)
+            self.assertIn(key, text)
+
+    def test_what_an_exception_said_is_not_kept(self):
+        event = {
+            'name': 'exception',
+            'timeUnixNano': '5',
+            'attributes': data.attributes(
+                {
+                    'exception.type': 'IntegrityError',
+                    'exception.message': _ROW,
+                    'exception.stacktrace': _ROW,
+                }
+            ),
+        }
+        status = {'code': 2, 'message': _ROW}
+        self.write('a.jsonl', _line('foreign', [event], status))
+        self.collect()
+        self.assertNotIn('S3CRETHASH', self.text())
+        self.assertIn('IntegrityError', self.text())
+
+    def test_what_has_no_secret_is_as_it_was(self):
+        self.write('a.jsonl', *data.boot())
+        cleaner = secrets.Cleaner()
+        for span in sources.open_source(self.source).spans():
+            self.assertIs(span, cleaner.clean(span))
+
+    def test_what_is_clean_stays_as_it_is(self):
+        for number, (key, value, _secret) in enumerate(_SECRETS):
+            self.write(f'{number}.jsonl', _line('foreign', **{key: value}))
+        self.collect()
+        cleaner = secrets.Cleaner()
+        for span in sources.open_source(self.output).spans():
+            self.assertEqual(span.attributes, cleaner.clean(span).attributes)
+
+    def test_spans_of_a_process_still_share_it(self):
+        made = data.document('nova', data.span(1), data.span(2, 1))
+        made['resourceSpans'][0]['resource']['attributes'] += otlp._attributes(
+            {'process.command_args': ['x', '--password', 'S3CRET']}
+        )
+        self.write('a.jsonl', json.dumps(made))
+        self.collect()
+        self.assertEqual(1, self.text().count('"resource"'))
+        self.assertNotIn('S3CRET', self.text())
+
+
+class FilesTest(CollectTestCase):
+    def test_every_span_is_there_and_may_be_read_by_the_group(self):
+        self.write('one/a.jsonl', *data.boot())
+        self.write('two/a.jsonl', *data.boot())
+        self.write('two/notes.txt', 'not a trace')
+        made = self.collect()
+        spans = list(sources.open_source(self.output).spans())
+        before = list(sources.open_source(self.source).spans())
+        self.assertEqual(len(before), len(spans))
+        self.assertEqual(made.spans, len(spans))
+        self.assertEqual(
+            {'one-a.jsonl.gz', 'two-a.jsonl.gz'}, set(self.kept())
+        )
+        for name in self.kept():
+            mode = os.stat(os.path.join(self.output, name)).st_mode
+            self.assertEqual(0o640, stat.S_IMODE(mode))
+
+    def test_a_second_time_nothing_is_written(self):
+        self.write('a.jsonl', *data.boot())
+        self.write('b.jsonl', *data.boot())
+        first = self.collect()
+        kept = self.kept()
+        second = self.collect()
+        self.assertEqual((2, 0), (first.changed, second.changed))
+        self.assertEqual(kept, self.kept())
+        self.assertEqual(first.bytes, second.bytes)
+
+    def test_only_what_is_new_is_written(self):
+        self.write('a.jsonl', *data.boot())
+        self.collect()
+        self.write('b.jsonl', *data.boot())
+        self.assertEqual(1, self.collect().changed)
+
+    def test_files_of_one_name_do_not_replace_each_other(self):
+        self.write('a.jsonl', *data.boot())
+        self.write('a.json', *data.boot())
+        self.assertEqual(2, self.collect().files)
+        self.assertEqual({'a.jsonl.gz', 'a-2.jsonl.gz'}, set(self.kept()))
+
+    def test_no_more_is_written_than_there_is_room_for(self):
+        noise = [
+            data.line(
+                'noisy',
+                *(
+                    data.span(n, attributes={'n': f'{n * 7919 % 104729}'})
+                    for n in range(first, first + 500)
+                ),
+            )
+            for first in range(1, 20000, 500)
+        ]
+        self.write('noisy.jsonl', *noise)
+        self.write('small.jsonl', *data.boot())
+        made = self.collect(30000)
+        kept = self.kept()
+        self.assertLessEqual(sum(map(len, kept.values())), 30000)
+        self.assertEqual(made.bytes, sum(map(len, kept.values())))
+        # The small service is there, whole, and the noisy one in part.
+        self.assertEqual(['noisy.jsonl.gz'], made.cut)
+        self.assertIn('small.jsonl.gz', kept)
+        spans = list(sources.open_source(self.output).spans())
+        self.assertEqual(made.spans, len(spans))
+        self.assertGreater(len(spans), 256)
+
+    def test_what_is_broken_is_told_and_the_rest_kept(self):
+        self.write('a.jsonl', '{"broken\n', *data.boot())
+        made = self.collect()
+        self.assertEqual(1, len(made.problems))
+        self.assertEqual(1, made.files)
+
+    def test_a_directory_that_there_is_not(self):
+        self.assertRaises(
+            sources_base.CannotRead,
+            collect.collect,
+            '/nonexistent',
+            self.output,
+            10,
+        )
