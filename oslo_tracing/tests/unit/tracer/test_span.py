@@ -434,8 +434,14 @@ class CleanTest(_Case):
         super().setUp()
         self.cleaner = _clean.Cleaner(support.settings(), lambda: _RESOURCE)
 
+    def _tracer(self):
+        tracer, _spans = self.made(
+            span_limits=sdk_trace.SpanLimits(max_attribute_length=4096)
+        )
+        return tracer
+
     def _same(self, change=lambda span: None, **given):
-        tracer, _spans = self.made()
+        tracer = self._tracer()
         span = tracer.start_span(**{'name': 'a', **given})
         change(span)
         span.end()
@@ -475,8 +481,14 @@ class CleanTest(_Case):
         ):
             self.assertFalse(self._same(change))
 
-    def test_times_and_states_too(self):
+    def test_limits_of_another_provider_may_be_wider(self):
         tracer, _spans = self.made()
+        span = tracer.start_span('a', attributes={'a': 'x' * 5000})
+        span.end()
+        self.assertEqual(4096, len(self.cleaner.clean(span).attributes['a']))
+
+    def test_times_and_states_too(self):
+        tracer = self._tracer()
         wrong = [
             tracer.start_span('a', start_time=start)
             for start in (-1, 2**63, 'x', time.time_ns())
@@ -498,7 +510,7 @@ class CleanTest(_Case):
     def test_what_is_excluded_is_looked_for(self):
         settings = support.settings(excluded_attributes=['secret*'])
         cleaner = _clean.Cleaner(settings, lambda: _RESOURCE)
-        tracer, _spans = self.made()
+        tracer = self._tracer()
         span = tracer.start_span('a', attributes={'secret.a': 'x', 'b': 1})
         span.end()
         self.assertEqual({'b': 1}, dict(cleaner.clean(span).attributes))
