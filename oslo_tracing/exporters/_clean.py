@@ -138,12 +138,7 @@ class Cleaner:
         :raises Exception: when no valid span can be made of it.
         """
         self._look_at_globs()
-        if (
-            type(span) is _span.Span
-            and not span.rough
-            and self._is_excluded is None
-            and self._clean_as_made(span)
-        ):
+        if self._is_excluded is None and self._is_plain(span):
             return span
         scope = span.instrumentation_scope
         foreign = not (
@@ -185,24 +180,35 @@ class Cleaner:
             return span
         return _Span(span, kind=trace.SpanKind(span.kind), **fields)
 
-    def _clean_as_made(self, span: _span.Span) -> bool:
-        """Whether a span of ours needs no second look.
+    def _is_plain(self, span: sdk_trace.ReadableSpan) -> bool:
+        """Whether a span is one of the many that need no second look.
 
-        Its attributes and its name were looked at when they were set.
+        Attributes and name of one of ours were looked at when they were set.
         """
-        context, parent, start = span.context, span.parent, span.start_time
-        resource = span.resource
+        if type(span) is _span.Span:
+            if span.rough or span.length_limit > self._limit:
+                return False
+        elif not (
+            _is_short(span.name)
+            and not span.status.description
+            and not span.events
+            and not span.links
+            and _values.is_clean(
+                _values.plain(span.attributes or {}), self._limit
+            )
+        ):
+            return False
+        start, end = span.start_time, span.end_time
+        scope, resource = span.instrumentation_scope, span.resource
         return (
-            not context.trace_state
-            and context.is_valid
-            and (parent is None or not parent.trace_state)
+            _is_bare(span.context)
+            and (span.parent is None or _is_bare(span.parent))
             and type(start) is int
-            and type(span.end_time) is int
-            and 0 <= start <= span.end_time <= _MAX_TIME
-            and span.instrumentation_scope
-            is self._clean_scope(span.instrumentation_scope)
+            and type(end) is int
+            and 0 <= start <= end <= _MAX_TIME
+            and scope is self._clean_scope(scope)
             and resource is self._clean_resource(resource)
-            and isinstance(span.kind, trace.SpanKind)
+            and type(span.kind) is trace.SpanKind
         )
 
     def _look_at_globs(self) -> None:
@@ -398,6 +404,19 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         return _identical(one, other)
     return bool(one == other) or (one != one and other != other)
+
+
+def _is_bare(context: Any) -> bool:
+    """Whether a span context has ids and no tracestate."""
+    return (
+        type(context) is trace.SpanContext
+        and context.is_valid
+        and not context.trace_state
+    )
+
+
+def _is_short(name: Any) -> bool:
+    return type(name) is str and len(name) <= NAME_LIMIT and name.isascii()
 
 
 def _name(name: Any) -> str:

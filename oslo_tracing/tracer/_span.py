@@ -151,6 +151,11 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     _links = links
 
     @property
+    def length_limit(self) -> int:
+        """The longest text that its attributes may have, in characters."""
+        return self._shared.attribute_length
+
+    @property
     def resource(self) -> resources.Resource:
         return self._shared.resource
 

@@ -33,6 +33,7 @@ from oslo_tracing.exporters import _clean
 from oslo_tracing import fixture
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
+from oslo_tracing import tracer as tracer_module
 from oslo_tracing.tracer import provider
 
 _RESOURCE = resources.Resource({'service.name': 'nova-api'})
@@ -434,8 +435,14 @@ class CleanTest(_Case):
         super().setUp()
         self.cleaner = _clean.Cleaner(support.settings(), lambda: _RESOURCE)
 
+    def _tracer(self):
+        tracer, _spans = self.made(
+            span_limits=sdk_trace.SpanLimits(max_attribute_length=4096)
+        )
+        return tracer
+
     def _same(self, change=lambda span: None, **given):
-        tracer, _spans = self.made()
+        tracer = self._tracer()
         span = tracer.start_span(**{'name': 'a', **given})
         change(span)
         span.end()
@@ -475,8 +482,14 @@ class CleanTest(_Case):
         ):
             self.assertFalse(self._same(change))
 
-    def test_times_and_states_too(self):
+    def test_limits_of_another_provider_may_be_wider(self):
         tracer, _spans = self.made()
+        span = tracer.start_span('a', attributes={'a': 'x' * 5000})
+        span.end()
+        self.assertEqual(4096, len(self.cleaner.clean(span).attributes['a']))
+
+    def test_times_and_states_too(self):
+        tracer = self._tracer()
         wrong = [
             tracer.start_span('a', start_time=start)
             for start in (-1, 2**63, 'x', time.time_ns())
@@ -498,10 +511,54 @@ class CleanTest(_Case):
     def test_what_is_excluded_is_looked_for(self):
         settings = support.settings(excluded_attributes=['secret*'])
         cleaner = _clean.Cleaner(settings, lambda: _RESOURCE)
-        tracer, _spans = self.made()
+        tracer = self._tracer()
         span = tracer.start_span('a', attributes={'secret.a': 'x', 'b': 1})
         span.end()
         self.assertEqual({'b': 1}, dict(cleaner.clean(span).attributes))
+
+
+class ReadyTest(_Case):
+    """Attributes that are ready are kept as others would be."""
+
+    def _check(self, constant, more, **limits):
+        tracer, _spans = self.made(span_limits=sdk_trace.SpanLimits(**limits))
+        theirs, _theirs = self.made(
+            sdk_trace.TracerProvider,
+            span_limits=sdk_trace.SpanLimits(**limits),
+        )
+        ready = tracer_module.ready(constant)
+        spans = [
+            tracer.start_span('a', attributes=ready),
+            tracer.start_span('a', attributes=constant),
+            theirs.start_span('a', attributes=constant),
+        ]
+        for span in spans:
+            for key, value in more.items():
+                span.set_attribute(key, value)
+        found = [
+            (repr(dict(span.attributes)), span.dropped_attributes)
+            for span in spans
+        ]
+        self.assertEqual(found[:1] * 3, found)
+        self.assertEqual(spans[0].rough, spans[1].rough)
+
+    def test_within_limits_and_beyond(self):
+        for constant, more in (
+            ({'a': 'x', 'b': 1}, {'c': 'y'}),
+            ({'a': 'x' * 50}, {'a': 'y', 'b': 2**70}),
+            ({'a': 'Zürich'}, {'b': False}),
+            ({'a': ['x' * 50, 'y']}, {'b': ('z',), 'c': 1.5}),
+            ({}, {}),
+        ):
+            self._check(constant, more)
+            self._check(constant, more, max_attributes=2)
+            self._check(constant, more, max_attribute_length=5)
+
+    def test_a_span_does_not_change_it(self):
+        tracer, _spans = self.made()
+        ready = tracer_module.ready({'a': 'b'})
+        tracer.start_span('a', attributes=ready).set_attribute('c', 1)
+        self.assertEqual({'a': 'b'}, ready)
 
 
 class _Recording(sampling.Sampler):
