@@ -23,6 +23,7 @@ import uuid
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import leases
 
 # OpenTelemetry's own keys: the first is for everything, the second for what
@@ -60,13 +61,13 @@ def attach(span: trace.Span) -> Any:
 
     :returns: what :func:`detach` takes.
     """
-    return otel_context.attach(trace.set_span_in_context(span))
+    return _current.attach(_current.with_span(span, _current.context()))
 
 
 def detach(token: Any) -> None:
     """Put back what was current before :func:`attach`; None is no-op."""
     if token is not None:
-        otel_context.detach(token)
+        _current.detach(token)
 
 
 def is_suppressed(http: bool = False) -> bool:
@@ -74,7 +75,7 @@ def is_suppressed(http: bool = False) -> bool:
 
     :param http: ask for outgoing HTTP, which has a key of its own.
     """
-    current = otel_context.get_current()
+    current = _current.context()
     return bool(
         current.get(_SUPPRESS_ALL)
         or current.get(_SUPPRESS_PLAIN)
@@ -84,7 +85,7 @@ def is_suppressed(http: bool = False) -> bool:
 
 def has_parent() -> bool:
     """Say whether a span, recorded or not, is active."""
-    return trace.get_current_span().get_span_context().is_valid
+    return bool(_current.span().get_span_context()[_current.VALID])
 
 
 def suppress() -> Any:
@@ -178,12 +179,12 @@ def offer_request_id(
     :param started: of the SERVER span that started the trace.
     :returns: the context to run under instead.
     """
-    return otel_context.set_value(_REQUEST_ID, [started.trace_id], current)
+    return _with(_REQUEST_ID, [started.trace_id], current)
 
 
 def take_request_id() -> str | None:
     """Return the request id on offer, to the first who asks."""
-    offered: Any = otel_context.get_current().get(_REQUEST_ID)
+    offered: Any = _current.context().get(_REQUEST_ID)
     try:
         # Threads may race for it: only one gets it from a list.
         return f'req-{uuid.UUID(int=offered.pop())}' if offered else None
@@ -191,11 +192,17 @@ def take_request_id() -> str | None:
         return None
 
 
+def _with(
+    key: str, value: object, current: otel_context.Context
+) -> otel_context.Context:
+    values = current.copy()
+    values[key] = value
+    return otel_context.Context(values)
+
+
 def unit(current: otel_context.Context) -> otel_context.Context:
     """Return a context, marked as what a unit of work runs under."""
-    if _UNIT in current:
-        return current
-    return otel_context.set_value(_UNIT, True, current)
+    return current if _UNIT in current else _with(_UNIT, True, current)
 
 
 def root(current: otel_context.Context) -> otel_context.Context:
@@ -203,7 +210,7 @@ def root(current: otel_context.Context) -> otel_context.Context:
 
     :returns: what :func:`ended` is to be called with.
     """
-    return otel_context.set_value(_UNIT, leases.LocalRoot(), current)
+    return _with(_UNIT, leases.LocalRoot(), current)
 
 
 def ended(current: otel_context.Context) -> None:
@@ -211,6 +218,17 @@ def ended(current: otel_context.Context) -> None:
     first = current.get(_UNIT)
     if isinstance(first, leases.LocalRoot):
         first.end()
+
+
+def is_restorable() -> bool:
+    """Say whether :func:`restore` has anything to do here."""
+    current = _current.context()
+    if _UNIT not in current:
+        return False
+    span = _current.span_in(current)
+    return not span.get_span_context()[_current.VALID] or span is current.get(
+        _RESTORED
+    )
 
 
 def restore(found: trace.SpanContext | None) -> None:
@@ -221,15 +239,13 @@ def restore(found: trace.SpanContext | None) -> None:
 
     :param found: the trace, None to be in none again.
     """
-    current = otel_context.get_current()
+    current = _current.context()
     if _UNIT not in current or is_suppressed():
         return
-    span = trace.get_current_span(current)
+    span = _current.span_in(current)
     if span is current.get(_RESTORED):
         if found is None:
-            otel_context.attach(
-                trace.set_span_in_context(trace.INVALID_SPAN, current)
-            )
+            _current.attach(_current.with_span(trace.INVALID_SPAN, current))
             return
     elif span.get_span_context().is_valid or isinstance(span, leases.Lease):
         # A thread that outlives its lease is no unit of work.
@@ -237,7 +253,7 @@ def restore(found: trace.SpanContext | None) -> None:
     if found is not None:
         restored = trace.NonRecordingSpan(found)
         current = otel_context.set_value(_RESTORED, restored, current)
-        otel_context.attach(trace.set_span_in_context(restored, current))
+        _current.attach(_current.with_span(restored, current))
 
 
 def stored() -> Any:
@@ -246,7 +262,7 @@ def stored() -> Any:
     Only with ``context_store = contextvars``.
     """
     kept = _STORE.get()
-    return kept.get() if isinstance(kept, leases.LentRequest) else kept
+    return kept.get() if type(kept) is leases.LentRequest else kept
 
 
 def store(request_context: Any) -> None:
@@ -286,10 +302,10 @@ def to_carry() -> Load:
     Where nothing is active that is a context in no trace, always the same:
     what earlier work has left on a pooled thread is not for the next.
     """
-    current = otel_context.get_current()
+    current = _current.context()
     if not current:
         return _IN_NO_TRACE, stored()
-    span = trace.get_current_span(current)
+    span = _current.span_in(current)
     if isinstance(span, leases.Lease):
         # A unit of work keeps for good what was lent to its starter.
         if span.is_over():
@@ -351,7 +367,7 @@ def enter(current: otel_context.Context, request_context: Any = _KEEP) -> Any:
     if request_context is _KEEP:
         request_context = _STORE.get()
     kept = _STORE.set(request_context)
-    return otel_context.attach(current), kept
+    return _current.attach(current), kept
 
 
 def leave(token: Any) -> None:
@@ -363,4 +379,4 @@ def leave(token: Any) -> None:
         # Another task closes what this one has opened; nothing to put back.
         pass
     finally:
-        otel_context.detach(current)
+        _current.detach(current)

@@ -167,6 +167,8 @@ class _Listeners:
         executemany: bool,
     ) -> None:
         """Record a statement that succeeded."""
+        if getattr(context, _sql_recorder.NOTE, None) is None:
+            return
         try:
             self._recorder.succeeded(statement, cursor, context)
         except Exception:

@@ -64,9 +64,19 @@ class _CarryingObject:
 
 
 def _with(values: Mapping[str, Any], trace: Mapping[str, str]) -> Any:
-    carried = {key: value for key, value in values.items() if key not in KEYS}
+    carried = without(values)
     carried.update(trace)
     return carried
+
+
+def without(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a mapping without ``KEYS``."""
+    if type(values) is not dict:
+        return {key: value for key, value in values.items() if key not in KEYS}
+    kept = values.copy()
+    for key in KEYS:
+        kept.pop(key, None)
+    return kept
 
 
 def add(ctxt: Any, trace: Mapping[str, str]) -> Any:
@@ -115,4 +125,4 @@ def without_keys(ctxt: Any) -> Any:
     sent = original(ctxt)
     if sent is not ctxt or not isinstance(ctxt, Mapping):
         return sent
-    return {key: value for key, value in ctxt.items() if key not in KEYS}
+    return without(ctxt)

@@ -31,6 +31,7 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 from opentelemetry.util import types
 
+from oslo_tracing import _current
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.sampling import rate_limit
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
 
 _RECORD = sampling.Decision.RECORD_AND_SAMPLE
+_SAMPLED = trace.TraceFlags.SAMPLED
 _EMPTY = otel_context.Context()
 #: Kinds whose names are a word on what is done, and what it is done with.
 _VERB_FIRST = frozenset((rules.NOTIFICATION, rules.PERIODIC, rules.BATCH))
@@ -112,6 +114,25 @@ class Pipeline(sampling.Sampler):
             return not (believed and configured.follows_remote)
         return not believed and kind in self._tables()
 
+    def drops(self, parent: trace.SpanContext) -> bool:
+        """Say whether what a parent has is all that its children get.
+
+        Whoever asks does not need a span then to hand the trace on: the
+        sampler would not record it, whatever it is.
+
+        :param parent: of a span, not one whose trace is asked for.
+        """
+        configured = self._configured
+        return bool(
+            parent[_current.VALID]
+            and not parent[_current.FLAGS] & _SAMPLED
+            and (
+                configured.follows_remote
+                if parent[_current.REMOTE]
+                else configured.follows_local
+            )
+        )
+
     def should_sample(
         self,
         parent_context: otel_context.Context | None,
@@ -124,15 +145,15 @@ class Pipeline(sampling.Sampler):
     ) -> sampling.SamplingResult:
         self._look()
         if parent_context is None:
-            parent_context = otel_context.get_current()
-        span = trace.get_current_span(parent_context)
+            parent_context = _current.context()
+        span = _current.span_in(parent_context)
         parent = span.get_span_context()
-        continued = parent.is_valid
+        continued = parent[_current.VALID]
         configured = self._configured
-        if continued and not parent.is_remote:
+        if continued and not parent[_current.REMOTE]:
             # Where the parent does not record, rules or limits may be why.
             if configured.follows_local or not (
-                parent.trace_flags.sampled or span.is_recording()
+                parent[_current.FLAGS] & _SAMPLED or span.is_recording()
             ):
                 return _followed(parent, attributes)
         elif context.forced(parent_context):
@@ -209,7 +230,7 @@ def _followed(
     parent: trace.SpanContext, attributes: types.Attributes
 ) -> sampling.SamplingResult:
     """Return what was decided on a parent."""
-    if parent.trace_flags.sampled:
+    if parent[_current.FLAGS] & _SAMPLED:
         return _result(_RECORD, attributes, parent)
     if parent.trace_state:
         return _result(sampling.Decision.DROP, None, parent)

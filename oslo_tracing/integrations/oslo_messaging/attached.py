@@ -14,9 +14,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from opentelemetry import context as otel_context
+
+from oslo_tracing import _current
+from oslo_tracing import context
 from oslo_tracing import integrations
 from oslo_tracing.integrations.oslo_messaging import neighbours
 from oslo_tracing.integrations.oslo_messaging import places
+from oslo_tracing import propagation
+from oslo_tracing.propagation import trust
 
 
 class Attached:
@@ -38,7 +46,32 @@ class Attached:
         self._propagation = toolbox.propagation
         self._others = others
         self._places = known
+        self._drops = toolbox.drops
         self._on = True
+
+    def _dropped(self) -> otel_context.Context | None:
+        """Return what a message is to be sent from, where it needs no span.
+
+        It is as if the span below which nothing is recorded had sent it.
+        """
+        current = _current.context()
+        span: Any = current.get(_current.SPAN_KEY)
+        if (
+            span is None
+            or not self._drops(span.get_span_context())
+            or context.forced(current)
+            or context.is_suppressed()
+        ):
+            return None
+        return current
+
+    def _is_dropped(self, sent: propagation.Incoming) -> bool:
+        """Say whether a received message goes on with what its sender had."""
+        return (
+            sent.span_context is not None
+            and self._settings.incoming_rpc == trust.TRUST
+            and self._drops(sent.span_context)
+        )
 
     def stop(self) -> None:
         """Do nothing from now on, should somebody still hold our functions."""

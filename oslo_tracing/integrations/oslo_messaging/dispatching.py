@@ -21,6 +21,7 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import attributes as names
 from oslo_tracing import context
@@ -135,6 +136,8 @@ class Receiver(attached.Attached):
             or self._others.receive()
         ):
             return None
+        if self._is_dropped(sent):
+            return Processing(trace.INVALID_SPAN, self._settings, sent.context)
         name, kind, attributes = self._described(dispatcher, incoming)
         parentage = trust.decide(sent, self._settings.incoming_rpc)
         span = self._tracer.start_span(
@@ -144,7 +147,7 @@ class Receiver(attached.Attached):
             message_id = _message_id(incoming)
             if message_id is not None:
                 span.set_attribute(names.MESSAGING_MESSAGE_ID, message_id)
-        current = trace.set_span_in_context(span, parentage.context)
+        current = _current.with_span(span, parentage.context)
         return Processing(span, self._settings, current)
 
     def _described(

@@ -22,6 +22,7 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.integrations.oslo_messaging import attached
@@ -76,7 +77,7 @@ class Receiver(attached.Attached):
         def _exec_callback(
             dispatcher: Any, callback: Any, /, *args: Any, **kwargs: Any
         ) -> Any:
-            span = otel_context.get_value(_OURS) if self._on else None
+            span = _current.context().get(_OURS) if self._on else None
             if not isinstance(span, trace.Span) or not span.is_recording():
                 return original(dispatcher, callback, *args, **kwargs)
 
@@ -99,6 +100,10 @@ class Receiver(attached.Attached):
         message = incoming.message
         if not isinstance(message, Mapping) or not self._wanted():
             return None
+        if self._is_dropped(sent):
+            return dispatching.Processing(
+                trace.INVALID_SPAN, self._settings, sent.context
+            )
         place = self._places.of_dispatcher(dispatcher)
         kind = scrub.event_type(message.get('event_type'), self._names)
         parentage = trust.decide(sent, self._settings.incoming_rpc)
@@ -176,7 +181,7 @@ class Receiver(attached.Attached):
         self, span: trace.Span, parent: otel_context.Context
     ) -> dispatching.Processing:
         current = otel_context.set_value(
-            _OURS, span, trace.set_span_in_context(span, parent)
+            _OURS, span, _current.with_span(span, parent)
         )
         return dispatching.Processing(span, self._settings, current)
 
