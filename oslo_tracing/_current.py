@@ -22,9 +22,9 @@ from __future__ import annotations
 from collections.abc import Callable
 import contextvars
 from typing import Any
-from typing import cast
 from typing import Final
 
+from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.context import contextvars_context
 from opentelemetry import trace
@@ -34,6 +34,15 @@ from opentelemetry import trace
     trace.INVALID_SPAN, otel_context.Context()
 )
 
+#: The same for its baggage.
+(BAGGAGE_KEY,) = baggage.set_baggage('key', 'value', otel_context.Context())
+
+#: OpenTelemetry's keys for recording nothing: the first is for everything,
+#: the third for what HTTP instrumentations record. Older code sets the second.
+SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
+SUPPRESS_PLAIN = 'suppress_instrumentation'
+SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
+
 #: Fields of a ``SpanContext``, which is a tuple.
 REMOTE: Final = 2
 FLAGS: Final = 3
@@ -41,6 +50,8 @@ STATE: Final = 4
 VALID: Final = 5
 
 _SAMPLED = trace.TraceFlags.SAMPLED
+#: Where it has an :class:`Unrecorded`, perhaps of another span than it has.
+UNRECORDED = otel_context.create_key('oslo_tracing.unrecorded')
 
 
 def _variable() -> contextvars.ContextVar[Any] | None:
@@ -82,14 +93,14 @@ def detach(token: Any) -> None:
 
 def span() -> trace.Span:
     """Return the active span, the invalid one where there is none."""
-    found = context().get(SPAN_KEY)
-    return trace.INVALID_SPAN if found is None else cast(trace.Span, found)
+    found: Any = context().get(SPAN_KEY)
+    return trace.INVALID_SPAN if found is None else found
 
 
 def span_in(where: otel_context.Context) -> trace.Span:
     """Return the span of a context, the invalid one where it has none."""
-    found = where.get(SPAN_KEY)
-    return trace.INVALID_SPAN if found is None else cast(trace.Span, found)
+    found: Any = where.get(SPAN_KEY)
+    return trace.INVALID_SPAN if found is None else found
 
 
 def with_span(
@@ -104,3 +115,53 @@ def with_span(
 def is_sampled(span_context: Any) -> bool:
     """Say whether a span context is valid, and its trace recorded."""
     return bool(span_context[VALID] and span_context[FLAGS] & _SAMPLED)
+
+
+class Unrecorded:
+    """A span that nobody records, and below which nobody records anything.
+
+    What it hands on is made once: whoever sends a message or a request
+    below it has no span, and writes what this one would.
+
+    :param span: without a tracestate.
+    :param traceparent: that names it.
+    """
+
+    __slots__ = ('binding', 'ids', 'span', 'traceparent')
+
+    def __init__(self, span: trace.Span, traceparent: str) -> None:
+        self.span = span
+        self.traceparent = traceparent
+        #: The two ids, as log records have them.
+        self.ids = (traceparent[3:35], traceparent[36:52])
+        #: What request contexts have of it, when the first was made.
+        self.binding: Any = None
+
+
+def with_unrecorded(
+    found: Unrecorded, where: otel_context.Context
+) -> dict[str, object]:
+    """Return what a context with such a span in it is made of."""
+    values = where.copy()
+    values[SPAN_KEY] = found.span
+    values[UNRECORDED] = found
+    return values
+
+
+def unrecorded() -> Unrecorded | None:
+    """Return the active span, where it is known that nobody records it.
+
+    :returns: None also where there is more to hand on, or nothing at all.
+    """
+    where = context()
+    found: Any = where.get(UNRECORDED)
+    if (
+        found is None
+        or where.get(SPAN_KEY) is not found.span
+        or BAGGAGE_KEY in where
+        or where.get(SUPPRESS_ALL)
+        or where.get(SUPPRESS_PLAIN)
+        or where.get(SUPPRESS_HTTP)
+    ):
+        return None
+    return found  # type: ignore[no-any-return]

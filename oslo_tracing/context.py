@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import contextvars
 import sys
+import time
 from typing import Any
 import uuid
 
@@ -26,11 +27,9 @@ from opentelemetry import trace
 from oslo_tracing import _current
 from oslo_tracing import leases
 
-# OpenTelemetry's own keys: the first is for everything, the second for what
-# HTTP instrumentations record. Older code sets the plain text.
-_SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
-_SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
-_SUPPRESS_PLAIN = 'suppress_instrumentation'
+_SUPPRESS_ALL = _current.SUPPRESS_ALL
+_SUPPRESS_HTTP = _current.SUPPRESS_HTTP
+_SUPPRESS_PLAIN = _current.SUPPRESS_PLAIN
 
 _REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
 #: Set in what a unit of work runs under: a request, the handling of a
@@ -48,9 +47,8 @@ _STARTS_PERIODIC = otel_context.set_value(
 )
 
 _KEEP = object()
-_WANTED: contextvars.ContextVar[int | None] = contextvars.ContextVar(
-    'oslo_tracing.wanted_trace_id', default=None
-)
+_WANTED: contextvars.ContextVar[tuple[int, bool] | None]
+_WANTED = contextvars.ContextVar('oslo_tracing.wanted_trace_id', default=None)
 _STORE: contextvars.ContextVar[Any] = contextvars.ContextVar(
     'oslo_tracing.request_context', default=None
 )
@@ -213,11 +211,27 @@ def root(current: otel_context.Context) -> otel_context.Context:
     return _with(_UNIT, leases.LocalRoot(), current)
 
 
+def unrecorded_root(
+    found: _current.Unrecorded,
+    current: otel_context.Context,
+    request_id: int | None = None,
+) -> otel_context.Context:
+    """Do the same, with a span in it that nobody records.
+
+    :param request_id: a trace id to offer, as :func:`offer_request_id` does.
+    """
+    values = _current.with_unrecorded(found, current)
+    values[_UNIT] = leases.LocalRoot()
+    if request_id is not None:
+        values[_REQUEST_ID] = [request_id]
+    return otel_context.Context(values)
+
+
 def ended(current: otel_context.Context) -> None:
     """Note the end of what runs under a context of :func:`root`."""
     first = current.get(_UNIT)
-    if isinstance(first, leases.LocalRoot):
-        first.end()
+    if type(first) is leases.LocalRoot and first.ended_at is None:
+        first.ended_at = time.monotonic()
 
 
 def is_restorable() -> bool:
@@ -270,20 +284,28 @@ def store(request_context: Any) -> None:
     _STORE.set(request_context)
 
 
-def want_trace_id(trace_id: int | None) -> Any:
+def want_trace_id(trace_id: int | None, random: bool = False) -> Any:
     """Let the root span that is started next belong to a given trace.
 
     A parent would have done that, but the span is to have none.
 
     :param trace_id: of the trace, None to want nothing.
+    :param random: it is an id as the provider itself makes them.
     :returns: what :func:`forget_trace_id` takes, right after that start.
     """
-    return None if trace_id is None else _WANTED.set(trace_id)
+    return None if trace_id is None else _WANTED.set((trace_id, random))
 
 
 def wanted_trace_id() -> int | None:
     """Return what :func:`want_trace_id` was given, None if nothing."""
-    return _WANTED.get()
+    wanted = _WANTED.get()
+    return None if wanted is None else wanted[0]
+
+
+def is_trace_id_random() -> bool:
+    """Say whether the id of the root span that starts next is random."""
+    wanted = _WANTED.get()
+    return wanted is None or wanted[1]
 
 
 def forget_trace_id(token: Any) -> None:
@@ -304,7 +326,7 @@ def to_carry() -> Load:
     """
     current = _current.context()
     if not current:
-        return _IN_NO_TRACE, stored()
+        return _IN_NO_TRACE, stored() if _STORE.get() is not None else None
     span = _current.span_in(current)
     if isinstance(span, leases.Lease):
         # A unit of work keeps for good what was lent to its starter.
@@ -347,11 +369,13 @@ class Carried:
         self._load = to_carry()
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        token = enter(*self._load)
+        current, request_context = self._load
+        kept = _STORE.set(request_context)
+        token = _current.attach(current)
         try:
             return self._function(*args, **kwargs)
         finally:
-            leave(token)
+            leave((token, kept))
 
     def __repr__(self) -> str:
         return repr(self._function)

@@ -74,7 +74,7 @@ class UrandomIds(id_generator.IdGenerator):
 
     def is_trace_id_random(self) -> bool:
         """Set the random flag of W3C Trace Context level 2."""
-        return context.wanted_trace_id() is None
+        return context.is_trace_id_random()
 
 
 class ProcessResource:

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -211,35 +212,29 @@ class Opener:
         self._tracer = toolbox.tracer('http_client')
         self._settings = toolbox.settings
         self._propagation = toolbox.propagation
-        self._drops = toolbox.drops
         self._bodies = watched
         self._names = scrub.NameBudget()
 
-    def dropped(self, request: Any) -> Any:
-        """Return a copy with the trace, where it needs no span.
+    def handed_on(self, request: Any) -> Any:
+        """Return a copy with the trace, where that needs no span.
 
-        :returns: None where there is more to it. What is sent then is
-            ``traceparent`` alone, to whatever host: a redirect leads past
-            here again, and gets the same.
+        What is sent then is ``traceparent`` alone, to whatever host: a
+        redirect leads past here again, and gets the same.
+
+        :returns: None where there is more to it.
         """
-        current = _current.context()
-        span: Any = current.get(_current.SPAN_KEY)
-        if span is None or not self._drops(span.get_span_context()):
-            return None
-        url = request.url
+        unrecorded = _current.unrecorded()
         if (
-            type(request.hooks) is _Hooks
-            or not isinstance(url, str)
-            or url[:4].lower() != 'http'
-            or not self._propagation.is_simple(current)
-            or context.forced(current)
-            or context.is_suppressed(http=True)
+            unrecorded is None
+            or not self._propagation.is_simple
+            or type(request.hooks) is _Hooks
+            or not isinstance(request.url, str)
+            or request.url[:4].lower() != 'http'
             or _has_pair(request.headers)
         ):
             return None
-        written: dict[str, str] = {}
-        self._propagation.to_headers(written, current, everything=False)
         sent = _copied(request)
+        written = {propagation.TRACEPARENT: unrecorded.traceparent}
         sent.headers = _headers(request.headers, None, written)
         return sent
 
@@ -339,9 +334,22 @@ def _copied(request: Any) -> Any:
     return sent
 
 
+def _copied_headers(given: Any) -> Any:
+    """Return a copy of headers, without asking requests for each of them."""
+    kept = getattr(given, '_store', None)
+    kind: Any = type(given)
+    if kind.__name__ != 'CaseInsensitiveDict' or not isinstance(kept, dict):
+        return given.copy()
+    headers = kind.__new__(kind)
+    headers._store = kept.copy()
+    return headers
+
+
 def _has_pair(headers: Any) -> bool:
     """Say whether osprofiler has put something into a request."""
-    return any(name.lower() in propagation.PAIR for name in headers or ())
+    if not headers or 'osprofiler' not in sys.modules:
+        return False
+    return any(name in headers for name in propagation.PAIR)
 
 
 def _headers(
@@ -350,7 +358,7 @@ def _headers(
     """Return a copy of headers with what is written, and nothing older."""
     if given is None:
         return dict(written) or None
-    headers = given.copy()
+    headers = _copied_headers(given)
     if earlier is not None:
         for name, value in earlier.written.items():
             if headers.get(name) == value:

@@ -125,9 +125,9 @@ class _Client:
             attempt = None
             try:
                 if self._on and isinstance(request, self.prepared_request):
-                    dropped = self._opener.dropped(request)
-                    if dropped is not None:
-                        request = dropped
+                    handed_on = self._opener.handed_on(request)
+                    if handed_on is not None:
+                        request = handed_on
                     else:
                         attempt = self._attempt(session, request)
             except Exception:

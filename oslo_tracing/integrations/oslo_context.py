@@ -132,8 +132,15 @@ def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
 def _binding(original: Callable[..., None]) -> Callable[..., None]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
-            span_context = _current.span().get_span_context()
-            self.__dict__[_ATTRIBUTE] = Binding(span_context)
+            unrecorded = _current.unrecorded()
+            if unrecorded is None:
+                bound = Binding(_current.span().get_span_context())
+            else:
+                bound = unrecorded.binding
+                if bound is None:
+                    bound = Binding(unrecorded.span.get_span_context())
+                    unrecorded.binding = bound
+            self.__dict__[_ATTRIBUTE] = bound
         except Exception:
             _guard.report('binding the trace to a request context')
         original(self, *args, **kwargs)
@@ -153,7 +160,7 @@ def _restoring(original: Callable[..., Any]) -> Callable[..., Any]:
     def update_store(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            if tracing_context.is_restorable():
+            if _current.unrecorded() is None:
                 tracing_context.restore(bound_to(self))
         except Exception:
             _guard.report('restoring the trace of a request context')

@@ -77,6 +77,9 @@ def _ids(values: dict[str, Any]) -> tuple[str, str]:
         # Loaded with the set-up: this module is imported without it.
         from oslo_tracing import _current
 
+        unrecorded = _current.unrecorded()
+        if unrecorded is not None:
+            return unrecorded.ids
         active = _current.span().get_span_context()
         if not active[_current.VALID]:
             from oslo_tracing import context as tracing_context

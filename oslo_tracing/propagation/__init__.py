@@ -23,7 +23,6 @@ from typing import NamedTuple
 from typing import TYPE_CHECKING
 from typing import TypeAlias
 
-from opentelemetry import baggage as otel_baggage
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
 #: The keys of a message's context that are ours.
 KEYS = messages.KEYS
+TRACEPARENT = messages.TRACEPARENT
 #: The headers of OSProfiler, in lower case.
 PAIR = (osprofiler.INFO, osprofiler.HMAC)
 
@@ -59,7 +59,7 @@ _EMPTY = otel_context.Context()
 # Where the API keeps the two in a context. Asked for once: its functions
 # take longer than the rest of our work on a request.
 _SPAN_KEY = _current.SPAN_KEY
-(_BAGGAGE_KEY,) = otel_baggage.set_baggage('key', 'value', _EMPTY)
+_BAGGAGE_KEY = _current.BAGGAGE_KEY
 
 _Headers: TypeAlias = MutableMapping[str, str] | Callable[[str, str], object]
 
@@ -171,7 +171,7 @@ class Propagation:
         )
         self._hosts = hosts.Hosts(propagate_to)
         #: ``traceparent`` is all there is, and it goes everywhere.
-        self._is_simple = (
+        self.is_simple = (
             self._w3c
             and not self._others
             and signer is None
@@ -311,17 +311,16 @@ class Propagation:
             _guard.report('writing into a message')
             return ctxt
 
-    def is_simple(self, context: otel_context.Context) -> bool:
-        """Say whether all that anybody is told of a trace is its span.
+    def hand_on(self, ctxt: Any, unrecorded: _current.Unrecorded) -> Any:
+        """Return a copy of a message's context that carries the trace.
 
-        :param context: with the span.
+        :param ctxt: as for :meth:`into_message`.
+        :param unrecorded: the active span.
         """
-        return (
-            self._is_simple
-            and _BAGGAGE_KEY not in context
-            and not _current.span_in(context).get_span_context()[
-                _current.STATE
-            ]
+        if not self._readers:
+            return ctxt
+        return messages.add(
+            ctxt, {messages.TRACEPARENT: unrecorded.traceparent}
         )
 
     def may_carry(self, host: str | None) -> bool:

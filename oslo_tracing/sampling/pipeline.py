@@ -133,6 +133,27 @@ class Pipeline(sampling.Sampler):
             )
         )
 
+    def least(self, kind: str, name: str | None) -> int | None:
+        """Return the threshold for a trace that starts here.
+
+        Whoever asks has an id for it, and no span of one that
+        ``ratio.keeps()`` does not keep; of the others, and where there is
+        no such threshold, :meth:`should_sample` decides.
+
+        :param kind: of ``rules.KINDS``.
+        :param name: as rules have it, None where no rule reads it.
+        """
+        self._look()
+        table = self._tables().get(kind)
+        if table is not None:
+            least = None if name is None else table.threshold(name)
+            if least is not None or name is None:
+                return least
+        sampler = self._configured.sampler
+        if type(sampler) is not ratio.RatioSampler:
+            return None
+        return sampler.least()
+
     def should_sample(
         self,
         parent_context: otel_context.Context | None,

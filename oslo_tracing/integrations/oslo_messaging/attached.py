@@ -14,9 +14,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 
 from oslo_tracing import _current
 from oslo_tracing import context
@@ -25,6 +24,9 @@ from oslo_tracing.integrations.oslo_messaging import neighbours
 from oslo_tracing.integrations.oslo_messaging import places
 from oslo_tracing import propagation
 from oslo_tracing.propagation import trust
+from oslo_tracing.propagation import w3c
+
+_SAMPLED = trace.TraceFlags.SAMPLED
 
 
 class Attached:
@@ -49,29 +51,30 @@ class Attached:
         self._drops = toolbox.drops
         self._on = True
 
-    def _dropped(self) -> otel_context.Context | None:
-        """Return what a message is to be sent from, where it needs no span.
+    def _dropped(
+        self, sent: propagation.Incoming
+    ) -> otel_context.Context | None:
+        """Return what a message is handled in that nobody records.
 
-        It is as if the span below which nothing is recorded had sent it.
+        :returns: None where that is to be decided.
         """
-        current = _current.context()
-        span: Any = current.get(_current.SPAN_KEY)
+        span_context = sent.span_context
         if (
-            span is None
-            or not self._drops(span.get_span_context())
-            or context.forced(current)
-            or context.is_suppressed()
+            span_context is None
+            or span_context[_current.FLAGS] & _SAMPLED
+            or (
+                span_context[_current.STATE] is not w3c.NO_TRACESTATE
+                and span_context[_current.STATE]
+            )
+            or self._settings.incoming_rpc != trust.TRUST
+            or not self._drops(span_context)
         ):
             return None
-        return current
-
-    def _is_dropped(self, sent: propagation.Incoming) -> bool:
-        """Say whether a received message goes on with what its sender had."""
-        return (
-            sent.span_context is not None
-            and self._settings.incoming_rpc == trust.TRUST
-            and self._drops(sent.span_context)
+        found = _current.Unrecorded(
+            _current.span_in(sent.context),
+            w3c.format_traceparent(span_context),
         )
+        return context.unrecorded_root(found, sent.context)
 
     def stop(self) -> None:
         """Do nothing from now on, should somebody still hold our functions."""

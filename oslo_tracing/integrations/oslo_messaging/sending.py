@@ -116,11 +116,9 @@ class Sender(attached.Attached):
         ) -> Any:
             sending = None
             try:
-                dropped = self._dropped() if self._on else None
-                if dropped is not None:
-                    ctxt = self._propagation.into_message(
-                        ctxt, dropped, baggage=True
-                    )
+                unrecorded = _current.unrecorded() if self._on else None
+                if unrecorded is not None:
+                    ctxt = self._propagation.hand_on(ctxt, unrecorded)
                 elif self._wanted(message):
                     wait = args[0] if args else kwargs.get('wait_for_reply')
                     sending = self._rpc(transport, target, ctxt, message, wait)
@@ -150,11 +148,9 @@ class Sender(attached.Attached):
         ) -> Any:
             sending = None
             try:
-                dropped = self._dropped() if self._on else None
-                if dropped is not None:
-                    ctxt = self._propagation.into_message(
-                        ctxt, dropped, baggage=False
-                    )
+                unrecorded = _current.unrecorded() if self._on else None
+                if unrecorded is not None:
+                    ctxt = self._propagation.hand_on(ctxt, unrecorded)
                 elif self._wanted(message):
                     sending = self._notification(
                         transport, target, ctxt, message
