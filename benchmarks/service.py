@@ -81,7 +81,8 @@ class Service:
     ) -> None:
         self.heard = bus.Heard()
         self.sent = 0
-        self.engine = sa.create_engine(f'sqlite:///{database}')
+        # As many as there may be threads: nobody is to wait for one.
+        self.engine = sa.create_engine(f'sqlite:///{database}', pool_size=40)
         _METADATA.create_all(self.engine)
         self._volumes = f'{sink}/v3/volumes'
         self._session = requests.Session()

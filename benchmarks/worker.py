@@ -56,8 +56,12 @@ def main(variant: str, sink: str, *how: str) -> None:
     began = time.process_time()
     ready = variants.VARIANTS[variant](f'{sink}/{variant}')
     took = time.process_time() - began
+    wanted = '%(name)s %(message)s'
+    if variant.startswith('ours'):
+        wanted = '%(name)s [%(trace_id)s %(span_id)s] %(message)s'
+    logging.basicConfig(filename=os.devnull, format=wanted, level=logging.INFO)
     with tempfile.TemporaryDirectory() as directory:
-        made = ready.make(
+        made: Any = ready.make(
             conf, sink, os.path.join(directory, 'benchmark'), not green
         )
         print(json.dumps({'set_up': took}), flush=True)
@@ -75,7 +79,7 @@ def _measured(made: Any, flush: Any, line: str) -> dict[str, Any]:
         work = functools.partial(made.ask, path)
     gc.collect()
     began, wall = time.process_time(), time.monotonic()
-    _run(work, asked['count'], asked.get('threads', 1), asked.get('every'))
+    _run(work, asked['count'], asked.get('threads', 1))
     made.wait()
     flush()
     return {
@@ -84,7 +88,7 @@ def _measured(made: Any, flush: Any, line: str) -> dict[str, Any]:
     }
 
 
-def _run(work: Any, count: int, threads: int, every: Any) -> None:
+def _run(work: Any, count: int, threads: int) -> None:
     def share() -> None:
         for _ in range(count // threads):
             work()
