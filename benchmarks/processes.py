@@ -26,11 +26,15 @@ _LIMIT = 120
 
 
 def _environment() -> dict[str, str]:
-    """Return what a process gets: nothing that configures OpenTelemetry."""
+    """Return what a process gets: nothing that configures OpenTelemetry.
+
+    What is compiled is kept, as where a package is installed.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(('OTEL_', 'OS_TRACING__'))
+        and name != 'PYTHONDONTWRITEBYTECODE'
     }
     return {**kept, 'PYTHONHASHSEED': '0', 'no_proxy': '127.0.0.1'}
 

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import logging
 import os
@@ -41,6 +42,7 @@ _QUIET = 60.0
 _MESSAGES = 64
 
 
+@functools.cache
 def own_version() -> str:
     """Return the version of this library, or ``'unknown'`` in a checkout."""
     try:
