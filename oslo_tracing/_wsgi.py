@@ -27,9 +27,11 @@ from typing import TYPE_CHECKING
 from opentelemetry import trace
 from oslo_config import cfg
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _routes
 from oslo_tracing import _wsgi_request
+from oslo_tracing import _wsgi_unrecorded
 from oslo_tracing import attributes as attribute_names
 from oslo_tracing import context
 from oslo_tracing.propagation import trust
@@ -74,6 +76,9 @@ class Server:
         self._settings = tracing.settings
         self._tracer: trace.Tracer = tracing.tracer('wsgi')
         self._sampling = tracing.sampling
+        self._unrecorded = _wsgi_unrecorded.Draw(
+            tracing.sampling, _RULES, bool(tracing.settings.signing_keys)
+        )
         self._gate = trust.Gate(
             tracing.settings, tracing.propagation, tracing.may_force
         )
@@ -163,16 +168,23 @@ class Server:
             told = _Told(environ, path, continued)
             name, attributes = told.name, told.attributes
         # Else nothing is made for a request that may not be recorded.
-        wanted = context.want_trace_id(parentage.trace_id)
+        trace_id, random = parentage.trace_id, False
+        if self._sampling is not None and not parentage.links:
+            drawn = self._unrecorded.draw(
+                parentage, None if told is None else told.name
+            )
+            if isinstance(drawn, _current.Unrecorded):
+                return self._not_recorded(environ, parentage, drawn)
+            if drawn is not None:
+                trace_id, random = drawn, True
+        wanted = context.want_trace_id(trace_id, random)
         try:
             span = self._tracer.start_span(
                 name, parentage.context, _SERVER, attributes, parentage.links
             )
         finally:
             context.forget_trace_id(wanted)
-        current = trace.set_span_in_context(
-            span, context.unforced(parentage.context)
-        )
+        current = _current.with_span(span, context.unforced(parentage.context))
         started = span.get_span_context()
         traceresponse = None
         if parentage.believed:
@@ -201,15 +213,40 @@ class Server:
             )
         return request
 
+    def _not_recorded(
+        self,
+        environ: wsgi.WSGIEnvironment,
+        parentage: trust.Parentage,
+        drawn: _current.Unrecorded,
+    ) -> _wsgi_request.Request:
+        """Return a request of which nothing but the ids is kept."""
+        settings = self._settings
+        traceresponse = offered = None
+        if parentage.believed:
+            if settings.traceresponse:
+                traceresponse = drawn.traceparent
+        elif settings.request_id_is_trace_id:
+            offered = drawn.span.get_span_context().trace_id
+        return _wsgi_request.Request(
+            environ,
+            drawn.span,
+            context.unrecorded_root(drawn, parentage.context, offered),
+            traceresponse,
+        )
+
     def _reads_name(self, continued: bool) -> bool:
         """Say whether the sampler asks what a request is."""
         sampling = self._sampling
         return sampling is None or sampling.reads_name(_RULES, continued)
 
     def _is_recorded_by_others(self, environ: wsgi.WSGIEnvironment) -> bool:
-        if environ.get(_wsgi_request.OPEN) or context.is_suppressed(http=True):
+        if environ.get(_wsgi_request.OPEN):
             return True
-        current: Any = trace.get_current_span()
+        if not _current.context():
+            return False
+        if context.is_suppressed(http=True):
+            return True
+        current: Any = _current.span()
         if (
             not current.is_recording()
             or getattr(current, 'kind', None) is not _SERVER

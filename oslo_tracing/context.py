@@ -17,19 +17,19 @@ from __future__ import annotations
 from collections.abc import Callable
 import contextvars
 import sys
+import time
 from typing import Any
 import uuid
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import leases
 
-# OpenTelemetry's own keys: the first is for everything, the second for what
-# HTTP instrumentations record. Older code sets the plain text.
-_SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
-_SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
-_SUPPRESS_PLAIN = 'suppress_instrumentation'
+_SUPPRESS_ALL = _current.SUPPRESS_ALL
+_SUPPRESS_HTTP = _current.SUPPRESS_HTTP
+_SUPPRESS_PLAIN = _current.SUPPRESS_PLAIN
 
 _REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
 #: Set in what a unit of work runs under: a request, the handling of a
@@ -47,9 +47,8 @@ _STARTS_PERIODIC = otel_context.set_value(
 )
 
 _KEEP = object()
-_WANTED: contextvars.ContextVar[int | None] = contextvars.ContextVar(
-    'oslo_tracing.wanted_trace_id', default=None
-)
+_WANTED: contextvars.ContextVar[tuple[int, bool] | None]
+_WANTED = contextvars.ContextVar('oslo_tracing.wanted_trace_id', default=None)
 _STORE: contextvars.ContextVar[Any] = contextvars.ContextVar(
     'oslo_tracing.request_context', default=None
 )
@@ -60,13 +59,13 @@ def attach(span: trace.Span) -> Any:
 
     :returns: what :func:`detach` takes.
     """
-    return otel_context.attach(trace.set_span_in_context(span))
+    return _current.attach(_current.with_span(span, _current.context()))
 
 
 def detach(token: Any) -> None:
     """Put back what was current before :func:`attach`; None is no-op."""
     if token is not None:
-        otel_context.detach(token)
+        _current.detach(token)
 
 
 def is_suppressed(http: bool = False) -> bool:
@@ -74,7 +73,7 @@ def is_suppressed(http: bool = False) -> bool:
 
     :param http: ask for outgoing HTTP, which has a key of its own.
     """
-    current = otel_context.get_current()
+    current = _current.context()
     return bool(
         current.get(_SUPPRESS_ALL)
         or current.get(_SUPPRESS_PLAIN)
@@ -84,7 +83,7 @@ def is_suppressed(http: bool = False) -> bool:
 
 def has_parent() -> bool:
     """Say whether a span, recorded or not, is active."""
-    return trace.get_current_span().get_span_context().is_valid
+    return bool(_current.span().get_span_context()[_current.VALID])
 
 
 def suppress() -> Any:
@@ -178,12 +177,12 @@ def offer_request_id(
     :param started: of the SERVER span that started the trace.
     :returns: the context to run under instead.
     """
-    return otel_context.set_value(_REQUEST_ID, [started.trace_id], current)
+    return _with(_REQUEST_ID, [started.trace_id], current)
 
 
 def take_request_id() -> str | None:
     """Return the request id on offer, to the first who asks."""
-    offered: Any = otel_context.get_current().get(_REQUEST_ID)
+    offered: Any = _current.context().get(_REQUEST_ID)
     try:
         # Threads may race for it: only one gets it from a list.
         return f'req-{uuid.UUID(int=offered.pop())}' if offered else None
@@ -191,11 +190,17 @@ def take_request_id() -> str | None:
         return None
 
 
+def _with(
+    key: str, value: object, current: otel_context.Context
+) -> otel_context.Context:
+    values = current.copy()
+    values[key] = value
+    return otel_context.Context(values)
+
+
 def unit(current: otel_context.Context) -> otel_context.Context:
     """Return a context, marked as what a unit of work runs under."""
-    if _UNIT in current:
-        return current
-    return otel_context.set_value(_UNIT, True, current)
+    return current if _UNIT in current else _with(_UNIT, True, current)
 
 
 def is_unit(current: otel_context.Context) -> bool:
@@ -208,14 +213,41 @@ def root(current: otel_context.Context) -> otel_context.Context:
 
     :returns: what :func:`ended` is to be called with.
     """
-    return otel_context.set_value(_UNIT, leases.LocalRoot(), current)
+    return _with(_UNIT, leases.LocalRoot(), current)
+
+
+def unrecorded_root(
+    found: _current.Unrecorded,
+    current: otel_context.Context,
+    request_id: int | None = None,
+) -> otel_context.Context:
+    """Do the same, with a span in it that nobody records.
+
+    :param request_id: a trace id to offer, as :func:`offer_request_id` does.
+    """
+    values = _current.with_unrecorded(found, current)
+    values[_UNIT] = leases.LocalRoot()
+    if request_id is not None:
+        values[_REQUEST_ID] = [request_id]
+    return otel_context.Context(values)
 
 
 def ended(current: otel_context.Context) -> None:
     """Note the end of what runs under a context of :func:`root`."""
     first = current.get(_UNIT)
-    if isinstance(first, leases.LocalRoot):
-        first.end()
+    if type(first) is leases.LocalRoot and first.ended_at is None:
+        first.ended_at = time.monotonic()
+
+
+def is_restorable() -> bool:
+    """Say whether :func:`restore` has anything to do here."""
+    current = _current.context()
+    if _UNIT not in current:
+        return False
+    span = _current.span_in(current)
+    return not span.get_span_context()[_current.VALID] or span is current.get(
+        _RESTORED
+    )
 
 
 def restore(found: trace.SpanContext | None) -> None:
@@ -226,15 +258,13 @@ def restore(found: trace.SpanContext | None) -> None:
 
     :param found: the trace, None to be in none again.
     """
-    current = otel_context.get_current()
+    current = _current.context()
     if _UNIT not in current or is_suppressed():
         return
-    span = trace.get_current_span(current)
+    span = _current.span_in(current)
     if span is current.get(_RESTORED):
         if found is None:
-            otel_context.attach(
-                trace.set_span_in_context(trace.INVALID_SPAN, current)
-            )
+            _current.attach(_current.with_span(trace.INVALID_SPAN, current))
             return
     elif span.get_span_context().is_valid or isinstance(span, leases.Lease):
         # A thread that outlives its lease is no unit of work.
@@ -242,7 +272,7 @@ def restore(found: trace.SpanContext | None) -> None:
     if found is not None:
         restored = trace.NonRecordingSpan(found)
         current = otel_context.set_value(_RESTORED, restored, current)
-        otel_context.attach(trace.set_span_in_context(restored, current))
+        _current.attach(_current.with_span(restored, current))
 
 
 def stored() -> Any:
@@ -251,7 +281,7 @@ def stored() -> Any:
     Only with ``context_store = contextvars``.
     """
     kept = _STORE.get()
-    return kept.get() if isinstance(kept, leases.LentRequest) else kept
+    return kept.get() if type(kept) is leases.LentRequest else kept
 
 
 def store(request_context: Any) -> None:
@@ -259,20 +289,28 @@ def store(request_context: Any) -> None:
     _STORE.set(request_context)
 
 
-def want_trace_id(trace_id: int | None) -> Any:
+def want_trace_id(trace_id: int | None, random: bool = False) -> Any:
     """Let the root span that is started next belong to a given trace.
 
     A parent would have done that, but the span is to have none.
 
     :param trace_id: of the trace, None to want nothing.
+    :param random: it is an id as the provider itself makes them.
     :returns: what :func:`forget_trace_id` takes, right after that start.
     """
-    return None if trace_id is None else _WANTED.set(trace_id)
+    return None if trace_id is None else _WANTED.set((trace_id, random))
 
 
 def wanted_trace_id() -> int | None:
     """Return what :func:`want_trace_id` was given, None if nothing."""
-    return _WANTED.get()
+    wanted = _WANTED.get()
+    return None if wanted is None else wanted[0]
+
+
+def is_trace_id_random() -> bool:
+    """Say whether the id of the root span that starts next is random."""
+    wanted = _WANTED.get()
+    return wanted is None or wanted[1]
 
 
 def forget_trace_id(token: Any) -> None:
@@ -291,10 +329,10 @@ def to_carry() -> Load:
     Where nothing is active that is a context in no trace, always the same:
     what earlier work has left on a pooled thread is not for the next.
     """
-    current = otel_context.get_current()
+    current = _current.context()
     if not current:
-        return _IN_NO_TRACE, stored()
-    span = trace.get_current_span(current)
+        return _IN_NO_TRACE, stored() if _STORE.get() is not None else None
+    span = _current.span_in(current)
     if isinstance(span, leases.Lease):
         # A unit of work keeps for good what was lent to its starter.
         if span.is_over():
@@ -336,11 +374,13 @@ class Carried:
         self._load = to_carry()
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        token = enter(*self._load)
+        current, request_context = self._load
+        kept = _STORE.set(request_context)
+        token = _current.attach(current)
         try:
             return self._function(*args, **kwargs)
         finally:
-            leave(token)
+            leave((token, kept))
 
     def __repr__(self) -> str:
         return repr(self._function)
@@ -356,7 +396,7 @@ def enter(current: otel_context.Context, request_context: Any = _KEEP) -> Any:
     if request_context is _KEEP:
         request_context = _STORE.get()
     kept = _STORE.set(request_context)
-    return otel_context.attach(current), kept
+    return _current.attach(current), kept
 
 
 def leave(token: Any) -> None:
@@ -368,4 +408,4 @@ def leave(token: Any) -> None:
         # Another task closes what this one has opened; nothing to put back.
         pass
     finally:
-        otel_context.detach(current)
+        _current.detach(current)

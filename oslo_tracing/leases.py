@@ -37,16 +37,8 @@ _EXPIRED = {attributes.OPENSTACK_LINK_REASON: 'expired'}
 class LocalRoot:
     """What is first of a trace in this process: a request, a message."""
 
-    __slots__ = ('ended_at',)
-
-    def __init__(self) -> None:
-        #: As ``time.monotonic()`` has it, None while it lasts.
-        self.ended_at: float | None = None
-
-    def end(self) -> None:
-        """Note that it has ended now."""
-        if self.ended_at is None:
-            self.ended_at = time.monotonic()
+    #: As ``time.monotonic()`` has it, None while it lasts.
+    ended_at: float | None = None
 
 
 class Lease(trace.Span):

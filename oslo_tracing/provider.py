@@ -48,6 +48,7 @@ _QUIET = 60.0
 _MESSAGES = 64
 
 
+@functools.cache
 def own_version() -> str:
     """Return the version of this library, or ``'unknown'`` in a checkout."""
     try:
@@ -81,7 +82,7 @@ class UrandomIds(id_generator.IdGenerator):
 
     def is_trace_id_random(self) -> bool:
         """Set the random flag of W3C Trace Context level 2."""
-        return context.wanted_trace_id() is None
+        return context.is_trace_id_random()
 
     def _next(self) -> int:
         """Return 64 random bits, not all of them 0."""

@@ -25,6 +25,7 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import attributes as names
 from oslo_tracing import context
@@ -152,6 +153,18 @@ class OpenSpan:
         _finish(self._span)
 
 
+class _Passed(OpenSpan):
+    """Stands for a span that would not be recorded: nothing is made of it."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> trace.Span:
+        return self._span
+
+    def __exit__(self, *error: Any) -> None:
+        return None
+
+
 class Recorder:
     """Opens spans of a service's own.
 
@@ -177,12 +190,16 @@ class Recorder:
 
         :param code: the function that it is about, fully qualified.
         """
+        if not root:
+            unrecorded = _current.unrecorded()
+            if unrecorded is not None:
+                return _Passed(unrecorded.span, self._settings)
         span = self._start_guarded((name, attributes, kind, root, code))
         return None if span is None else OpenSpan(span, self._settings)
 
     def current_trace_id(self) -> str | None:
         """Return the current trace's id in hexadecimal, or None."""
-        current = trace.get_current_span().get_span_context()
+        current = _current.span().get_span_context()
         if not current.is_valid:
             return None
         return trace.format_trace_id(current.trace_id)

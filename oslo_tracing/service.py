@@ -244,6 +244,7 @@ def _build(
         propagation=tracing.propagation,
         make_tracer=tracing.tracer,
         foreign_option=functools.partial(_foreign_option, conf),
+        **({} if tracing.sampling is None else {'drops': sampler.drops}),
     )
     integrations.install(toolbox, undo, only)
     tracing.recorder = recording.Recorder(tracing.tracer('service'), settings)

@@ -58,6 +58,11 @@ INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
+def _nobody_knows(parent: trace.SpanContext) -> bool:
+    """Stand in for a sampler that only its own decision tells of."""
+    return False
+
+
 @dataclasses.dataclass(frozen=True)
 class Toolbox:
     """What an integration gets to work with.
@@ -67,12 +72,15 @@ class Toolbox:
     :ivar make_tracer: gives the tracer of an integration by its name.
     :ivar foreign_option: value of another library's option by group and
         name, None where it is not registered.
+    :ivar drops: says of a parent whether nothing below it is recorded, so
+        that no span is needed to hand its trace on.
     """
 
     settings: settings_module.Settings
     propagation: propagation_module.Propagation
     make_tracer: Callable[[str], trace.Tracer]
     foreign_option: Callable[[str, str], Any]
+    drops: Callable[[trace.SpanContext], bool] = _nobody_knows
 
     def tracer(self, integration: str) -> trace.Tracer:
         """Return the tracer with the scope ``oslo_tracing.<integration>``."""

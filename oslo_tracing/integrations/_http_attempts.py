@@ -15,11 +15,13 @@
 from __future__ import annotations
 
 import copy
+import sys
 from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import attributes as names
 from oslo_tracing import context
@@ -36,6 +38,7 @@ _SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 _RESPONSE = 'response'
 _CLIENT = trace.SpanKind.CLIENT
 _ERROR = trace.StatusCode.ERROR
+_REDUCE = object.__reduce_ex__
 
 
 class _Hooks(dict[str, Any]):
@@ -106,7 +109,7 @@ class Attempt:
         self._hooks[_RESPONSE] = [self.answered, *theirs]
         self._hooks.attempt = self
         # What else traces HTTP below us would record the same once more.
-        self._token = otel_context.attach(
+        self._token = _current.attach(
             otel_context.set_value(_SUPPRESS_HTTP, True, current)
         )
 
@@ -212,6 +215,29 @@ class Opener:
         self._bodies = watched
         self._names = scrub.NameBudget()
 
+    def handed_on(self, request: Any) -> Any:
+        """Return a copy with the trace, where that needs no span.
+
+        What is sent then is ``traceparent`` alone, to whatever host: a
+        redirect leads past here again, and gets the same.
+
+        :returns: None where there is more to it.
+        """
+        unrecorded = _current.unrecorded()
+        if (
+            unrecorded is None
+            or not self._propagation.is_simple
+            or type(request.hooks) is _Hooks
+            or not isinstance(request.url, str)
+            or request.url[:4].lower() != 'http'
+            or _has_pair(request.headers)
+        ):
+            return None
+        sent = _copied(request)
+        written = {propagation.TRACEPARENT: unrecorded.traceparent}
+        sent.headers = _headers(request.headers, None, written)
+        return sent
+
     def open(self, request: Any, call: calls.Call | None) -> Attempt | None:
         """Start the span of a request, and write it into a copy.
 
@@ -238,14 +264,14 @@ class Opener:
         resolved = call is not None and call.leads_to(where)
         span = self._span(request, url, where, number, call)
         try:
-            current = trace.set_span_in_context(span)
+            current = _current.with_span(span, _current.context())
             written: dict[str, str] = {}
             if self._propagation.may_carry(where.host):
                 self._propagation.to_headers(
                     written, current, everything=resolved
                 )
             hooks = _Hooks(request.hooks or {}, number, written)
-            sent = copy.copy(request)
+            sent = _copied(request)
             sent.hooks = hooks
             sent.headers = _headers(request.headers, earlier, written)
             if call is not None and not resolved:
@@ -269,9 +295,9 @@ class Opener:
         service_type = None if call is None else call.service_type
         if service_type:
             name = self._names.take(f'{name} {service_type}', name)
-        parent = trace.get_current_span().get_span_context()
+        parent = _current.span().get_span_context()
         span = None
-        if parent.is_valid and not parent.trace_flags.sampled:
+        if parent[_current.VALID] and not _current.is_sampled(parent):
             # Hardly any sampler records it then.
             span = self._tracer.start_span(name, kind=_CLIENT)
             if not span.is_recording():
@@ -298,13 +324,41 @@ class Opener:
         return span
 
 
+def _copied(request: Any) -> Any:
+    """Return a copy of a request, as shallow as ``copy.copy()``."""
+    kind: Any = type(request)
+    if hasattr(kind, '__copy__') or kind.__reduce_ex__ is not _REDUCE:
+        return copy.copy(request)
+    sent = kind.__new__(kind)
+    vars(sent).update(vars(request))
+    return sent
+
+
+def _copied_headers(given: Any) -> Any:
+    """Return a copy of headers, without asking requests for each of them."""
+    kept = getattr(given, '_store', None)
+    kind: Any = type(given)
+    if kind.__name__ != 'CaseInsensitiveDict' or not isinstance(kept, dict):
+        return given.copy()
+    headers = kind.__new__(kind)
+    headers._store = kept.copy()
+    return headers
+
+
+def _has_pair(headers: Any) -> bool:
+    """Say whether osprofiler has put something into a request."""
+    if not headers or 'osprofiler' not in sys.modules:
+        return False
+    return any(name in headers for name in propagation.PAIR)
+
+
 def _headers(
     given: Any, earlier: _Hooks | None, written: dict[str, str]
 ) -> Any:
     """Return a copy of headers with what is written, and nothing older."""
     if given is None:
         return dict(written) or None
-    headers = given.copy()
+    headers = _copied_headers(given)
     if earlier is not None:
         for name, value in earlier.written.items():
             if headers.get(name) == value:

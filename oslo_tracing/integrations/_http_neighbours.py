@@ -19,6 +19,8 @@ from typing import Any
 
 from opentelemetry import trace
 
+from oslo_tracing import _current
+
 LOG = logging.getLogger(__name__)
 
 _REQUESTS = 'opentelemetry.instrumentation.requests'
@@ -62,7 +64,7 @@ class Neighbours:
         """
         # A span that is not recorded says nothing of itself; then ours is
         # not recorded either.
-        span: Any = trace.get_current_span()
+        span: Any = _current.span()
         scope = getattr(span, 'instrumentation_scope', None)
         if scope is None or span.kind is not trace.SpanKind.CLIENT:
             return False

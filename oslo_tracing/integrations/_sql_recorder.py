@@ -25,9 +25,9 @@ import logging
 import time
 from typing import Any
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import attributes as names
 from oslo_tracing import context as tracing_context
 from oslo_tracing.integrations import _sql_comments
@@ -41,11 +41,11 @@ from oslo_tracing import settings as settings_module
 
 LOG = logging.getLogger(__name__)
 
-_NOTE = '_oslo_tracing'
+#: Where an execution context has what is noted of its statement.
+NOTE = '_oslo_tracing'
 # Where opentelemetry-instrumentation-sqlalchemy keeps its span.
 _THEIRS = '_otel_span'
 _THEIR_MODULE = 'opentelemetry.instrumentation.sqlalchemy'
-_SAMPLED = trace.TraceFlags.SAMPLED
 _CLIENT = trace.SpanKind.CLIENT
 _MOST_ROWS = 2**63
 
@@ -91,7 +91,7 @@ class _Note:
         self.size = size
         #: Several executions, of the batches of one insertmanyvalues.
         self.many = many
-        self.parent = otel_context.get_current()
+        self.parent = _current.context()
         self.comment = ''
         self.span: trace.Span | None = None
         self.rows = -1
@@ -130,17 +130,17 @@ class Recorder:
 
         :param many: it comes in batches, until :meth:`end_batches`.
         """
-        active = trace.get_current_span().get_span_context()
+        span: Any = _current.context().get(_current.SPAN_KEY)
         if (
-            not active.trace_flags & _SAMPLED
-            or not active.is_valid
+            span is None
+            or not _current.is_sampled(span.get_span_context())
             or tracing_context.is_suppressed()
         ):
             # The end of its transaction may be wanted all the same.
             if _writes(conn, statement, context):
                 self.transactions.wrote(conn, self.engines.get(conn))
             return
-        note = getattr(context, _NOTE, None)
+        note = getattr(context, NOTE, None)
         if note is not None and (note.many or note.owner is not self):
             return
         engine = self.engines.get(conn)
@@ -156,14 +156,14 @@ class Recorder:
         note.facts = self._facts(note)
         if note.facts.is_write:
             self.transactions.wrote(conn, engine)
-        setattr(context, _NOTE, note)
+        setattr(context, NOTE, note)
         note.started = time.time_ns()
 
     def commented(
         self, conn: Any, statement: str, context: Any, executemany: bool
     ) -> str:
         """Return a noted statement with a comment that names its span."""
-        note = getattr(context, _NOTE, None)
+        note = getattr(context, NOTE, None)
         # The drivers' ways of executing many read the statement themselves.
         if note is None or (executemany and not note.many):
             return statement
@@ -184,14 +184,14 @@ class Recorder:
 
         :param statement: as it was executed.
         """
-        note = getattr(context, _NOTE, None)
+        note = getattr(context, NOTE, None)
         if note is None or note.owner is not self:
             return
         note.theirs = note.theirs or _is_theirs(context)
         _count(note, cursor)
         if note.many:
             return
-        setattr(context, _NOTE, None)
+        setattr(context, NOTE, None)
         if statement is not note.statement:
             # What another listener made of it is what was executed.
             statement = _sql_comments.remove(statement, note.comment)
@@ -202,10 +202,10 @@ class Recorder:
 
     def failed(self, context: Any, error: BaseException) -> None:
         """Record what was noted, if it was not yet."""
-        note = getattr(context, _NOTE, None)
+        note = getattr(context, NOTE, None)
         if note is None or note.owner is not self:
             return
-        setattr(context, _NOTE, None)
+        setattr(context, NOTE, None)
         note.theirs = note.theirs or _is_theirs(context)
         # Not of all batches.
         note.rows = -1
@@ -213,9 +213,9 @@ class Recorder:
 
     def end_batches(self, context: Any) -> None:
         """Record what was noted, all of whose batches succeeded."""
-        note = getattr(context, _NOTE, None)
+        note = getattr(context, NOTE, None)
         if note is not None and note.owner is self:
-            setattr(context, _NOTE, None)
+            setattr(context, NOTE, None)
             self._record(note, None)
 
     def _facts(self, note: _Note) -> _sql_statements.Facts:

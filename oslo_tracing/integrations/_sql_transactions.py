@@ -27,6 +27,7 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _wrap
 from oslo_tracing import attributes as names
@@ -38,7 +39,6 @@ from oslo_tracing import settings as settings_module
 
 _SEAMS = (('do_commit', 'COMMIT'), ('do_rollback', 'ROLLBACK'))
 _WROTE = 'oslo_tracing.wrote'
-_SAMPLED = trace.TraceFlags.SAMPLED
 _CLIENT = trace.SpanKind.CLIENT
 
 
@@ -131,7 +131,7 @@ class Transactions:
                 engine = self._take(dbapi_connection)
                 if engine is None:
                     return original(dialect, dbapi_connection)
-                parent = otel_context.get_current()
+                parent = _current.context()
                 started = time.time_ns()
                 failure: BaseException | None = None
                 try:
@@ -159,8 +159,7 @@ class Transactions:
             if owner is not self:
                 return None
             del info[_WROTE]
-            active = trace.get_current_span().get_span_context()
-            if not active.trace_flags & _SAMPLED or not active.is_valid:
+            if not _current.is_sampled(_current.span().get_span_context()):
                 return None
             return None if context.is_suppressed() else engine
         except NotImplementedError:

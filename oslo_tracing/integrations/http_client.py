@@ -41,6 +41,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _wrap
 from oslo_tracing import context
@@ -124,7 +125,11 @@ class _Client:
             attempt = None
             try:
                 if self._on and isinstance(request, self.prepared_request):
-                    attempt = self._attempt(session, request)
+                    handed_on = self._opener.handed_on(request)
+                    if handed_on is not None:
+                        request = handed_on
+                    else:
+                        attempt = self._attempt(session, request)
             except Exception:
                 _guard.report('starting the span of an HTTP request')
             if attempt is None:
@@ -152,8 +157,8 @@ class _Client:
                 if self._on:
                     url = args[0] if args else kwargs.get('url')
                     call = _call(session, url, kwargs)
-                    token = otel_context.attach(
-                        otel_context.set_value(_CALL, call)
+                    token = _current.attach(
+                        otel_context.set_value(_CALL, call, _current.context())
                     )
             except Exception:
                 _guard.report('noting a request of keystoneauth')
@@ -165,7 +170,7 @@ class _Client:
         return request
 
     def _attempt(self, session: Any, request: Any) -> attempts.Attempt | None:
-        call: Any = otel_context.get_value(_CALL)
+        call: Any = _current.context().get(_CALL)
         # A plugin of keystoneauth may well use requests by itself.
         if call is not None and not call.uses(session):
             call = None

@@ -27,6 +27,7 @@ from typing import Any
 
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _wrap
 from oslo_tracing import context as tracing_context
@@ -50,7 +51,7 @@ class Binding(str):
 
     def __new__(cls, span_context: trace.SpanContext) -> Binding:
         text = ''
-        if span_context.is_valid:
+        if span_context[_current.VALID]:
             text = w3c.format_traceparent(span_context)
         made = super().__new__(cls, text)
         made.span_context = span_context
@@ -88,7 +89,9 @@ def bound_to(request_context: Any) -> trace.SpanContext | None:
         found: trace.SpanContext | None = bound.span_context
     else:
         found = w3c.parse_traceparent(bound)
-    return found if found is not None and found.is_valid else None
+    if found is None or not found[_current.VALID]:
+        return None
+    return found
 
 
 def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
@@ -129,8 +132,15 @@ def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
 def _binding(original: Callable[..., None]) -> Callable[..., None]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
-            span_context = trace.get_current_span().get_span_context()
-            self.__dict__[_ATTRIBUTE] = Binding(span_context)
+            unrecorded = _current.unrecorded()
+            if unrecorded is None:
+                bound = Binding(_current.span().get_span_context())
+            else:
+                bound = unrecorded.binding
+                if bound is None:
+                    bound = Binding(unrecorded.span.get_span_context())
+                    unrecorded.binding = bound
+            self.__dict__[_ATTRIBUTE] = bound
         except Exception:
             _guard.report('binding the trace to a request context')
         original(self, *args, **kwargs)
@@ -150,7 +160,8 @@ def _restoring(original: Callable[..., Any]) -> Callable[..., Any]:
     def update_store(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            tracing_context.restore(bound_to(self))
+            if _current.unrecorded() is None:
+                tracing_context.restore(bound_to(self))
         except Exception:
             _guard.report('restoring the trace of a request context')
         return result

@@ -50,7 +50,9 @@ def _handle(
     def handle(self: logging.Logger, record: logging.LogRecord) -> None:
         values = record.__dict__
         if 'trace_id' not in values or 'span_id' not in values:
-            trace_id, span_id = _ids(values)
+            trace_id, span_id = (
+                _NOTHING if _RUNTIME.tracing is None else _ids(values)
+            )
             values.setdefault('trace_id', trace_id)
             values.setdefault('span_id', span_id)
             if trace_id:
@@ -73,23 +75,23 @@ def _ids(values: dict[str, Any]) -> tuple[str, str]:
         return _NOTHING
     try:
         # Loaded with the set-up: this module is imported without it.
-        from opentelemetry import trace
+        from oslo_tracing import _current
 
-        from oslo_tracing import context as tracing_context
-        from oslo_tracing.integrations import oslo_context
+        unrecorded = _current.unrecorded()
+        if unrecorded is not None:
+            return unrecorded.ids
+        active = _current.span().get_span_context()
+        if not active[_current.VALID]:
+            from oslo_tracing import context as tracing_context
+            from oslo_tracing.integrations import oslo_context
 
-        current = trace.get_current_span().get_span_context()
-        if not current.is_valid:
             # As oslo.log does for the request id of the same line.
             ctxt = values.get('context') or tracing_context.request_context()
             bound = oslo_context.bound_to(ctxt)
             if bound is None:
                 return _NOTHING
-            current = bound
-        return (
-            trace.format_trace_id(current.trace_id),
-            trace.format_span_id(current.span_id),
-        )
+            active = bound
+        return f'{active[0]:032x}', f'{active[1]:016x}'
     except Exception:
         # Reporting it would log, and come here again.
         return _NOTHING

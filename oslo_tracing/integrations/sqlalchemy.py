@@ -15,6 +15,10 @@
 Why here: every service reaches its database through a SQLAlchemy ``Engine``.
 Listening on the class also covers engines made before, those of oslo.db and
 those below async engines.
+
+As soon as anybody listens SQLAlchemy calls some forty functions more for each
+statement. So where nobody else does, neither do we: there the method is
+wrapped that would call us.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import contextlib
 import functools
 from typing import Any
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _wrap
 from oslo_tracing import exceptions
@@ -65,6 +70,12 @@ class _Listeners:
     ) -> None:
         self._recorder = recorder
         self._commented = commented
+        self._event: Any = None
+        self._base: Any = None
+        self._missing: Any = ()
+        self._listening = False
+        self._open = True
+        self._undo = contextlib.ExitStack()
 
     def attach(self, sqlalchemy: Any, undo: contextlib.ExitStack) -> None:
         """Listen until ``undo`` is closed.
@@ -87,23 +98,18 @@ class _Listeners:
                 if '_has_events' in vars(kind)
             ],
         )
-        before = self.before_commented if self._commented else self.before
-        for name, listener, changes in (
-            ('before_cursor_execute', before, self._commented),
-            ('after_cursor_execute', self.after, False),
-            ('handle_error', self.failed, False),
+        self._event, self._base = event, base
+        self._missing = sqlalchemy.exc.InvalidRequestError
+        undo.callback(self._close)
+        # 1.4 has none of these methods. Who else listens hears comments.
+        if self._commented or not all(
+            name in vars(base.Connection)
+            for name in ('_exec_single_context', '_cursor_execute')
         ):
-            try:
-                event.listen(base.Engine, name, listener, retval=changes)
-            except sqlalchemy.exc.InvalidRequestError:
-                raise exceptions.SeamMissing(
-                    'SQLAlchemy',
-                    _wrap.version_of('SQLAlchemy'),
-                    'SQL statements are',
-                ) from None
-            undo.callback(event.remove, base.Engine, name, listener)
+            self._listen()
         for name, make, untraced in (
-            # 1.4 has no such batches.
+            ('_exec_single_context', self._around_one, 'statements are'),
+            ('_cursor_execute', self._around_inner, 'defaults are'),
             ('_exec_insertmany_context', self._around_batches, 'batches are'),
             # The event does not come where a listener before ours raises.
             ('_handle_dbapi_exception', self._after_failure, 'failures are'),
@@ -118,6 +124,118 @@ class _Listeners:
                     untraced=untraced,
                 )
 
+    def _listen(self) -> None:
+        """Listen, from now on and to all engines."""
+        if self._listening:
+            return
+        self._listening = True
+        before = self.before_commented if self._commented else self.before
+        for name, listener, changes in (
+            ('before_cursor_execute', before, self._commented),
+            ('after_cursor_execute', self.after, False),
+            ('handle_error', self.failed, False),
+        ):
+            target = self._base.Engine
+            try:
+                self._event.listen(target, name, listener, retval=changes)
+            except self._missing:
+                raise exceptions.SeamMissing(
+                    'SQLAlchemy',
+                    _wrap.version_of('SQLAlchemy'),
+                    'SQL statements are',
+                ) from None
+            self._undo.callback(self._event.remove, target, name, listener)
+        if not self._open:
+            # Closed by another thread meanwhile.
+            self._undo.close()
+
+    def _close(self) -> None:
+        self._open = False
+        self._undo.close()
+
+    def _is_told(self) -> bool:
+        """Listen where somebody does; say whether events tell us."""
+        if not self._listening and self._open:
+            try:
+                self._listen()
+            except Exception:
+                _guard.report('listening to SQLAlchemy')
+        return self._listening
+
+    def _around_one(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Record a statement of which no event tells."""
+
+        def execute(
+            conn: Any,
+            dialect: Any,
+            context: Any,
+            statement: Any,
+            parameters: Any,
+        ) -> Any:
+            if (
+                (conn._has_events or conn.engine._has_events)
+                and self._is_told()
+            ) or _needs_nothing(context):
+                return original(conn, dialect, context, statement, parameters)
+            many = context.executemany
+            given = context.parameters
+            text = context.statement
+            self.before(
+                conn,
+                context.cursor,
+                text,
+                given if many else given[0],
+                context,
+                many,
+            )
+            result = original(conn, dialect, context, statement, parameters)
+            self.after(conn, context.cursor, text, given, context, many)
+            return result
+
+        return execute
+
+    def _around_inner(
+        self, original: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Do the same for what SQLAlchemy executes to make up a value."""
+
+        def execute(
+            conn: Any,
+            cursor: Any,
+            statement: Any,
+            parameters: Any,
+            context: Any = None,
+        ) -> Any:
+            if context is None or (
+                (conn._has_events or conn.engine._has_events)
+                and self._is_told()
+            ):
+                return original(conn, cursor, statement, parameters, context)
+            self.before(conn, cursor, statement, parameters, context, False)
+            result = original(conn, cursor, statement, parameters, context)
+            self.after(conn, cursor, statement, parameters, context, False)
+            return result
+
+        return execute
+
+    def _told_by(
+        self, conn: Any, original: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Have one connection tell of each batch that it executes."""
+
+        def tell(*args: Any) -> Any:
+            heard = (
+                ('before_cursor_execute', self.before),
+                ('after_cursor_execute', self.after),
+            )
+            with contextlib.ExitStack() as undo:
+                for name, listener in heard:
+                    self._event.listen(conn, name, listener)
+                    undo.callback(self._event.remove, conn, name, listener)
+                return original(*args)
+
+        return tell
+
     def before(
         self,
         conn: Any,
@@ -128,6 +246,8 @@ class _Listeners:
         executemany: bool,
     ) -> None:
         """Note a statement that begins."""
+        if _needs_nothing(context):
+            return
         try:
             self._recorder.begin(
                 conn, statement, parameters, context, executemany
@@ -167,6 +287,8 @@ class _Listeners:
         executemany: bool,
     ) -> None:
         """Record a statement that succeeded."""
+        if getattr(context, _sql_recorder.NOTE, None) is None:
+            return
         try:
             self._recorder.succeeded(statement, cursor, context)
         except Exception:
@@ -233,8 +355,14 @@ class _Listeners:
                 )
             except Exception:
                 _guard.report('noting an SQL statement')
+            told = original
+            if not (
+                (conn._has_events or conn.engine._has_events)
+                and self._is_told()
+            ):
+                told = self._told_by(conn, original)
             try:
-                result = original(conn, dialect, context)
+                result = told(conn, dialect, context)
             except BaseException as error:
                 # Mostly that was told, and nothing is left to do.
                 self._failed(context, getattr(error, 'orig', None) or error)
@@ -246,6 +374,19 @@ class _Listeners:
             return result
 
         return execute
+
+
+def _needs_nothing(context: Any) -> bool:
+    """Whether a statement is neither recorded nor does it write."""
+    where = _current.context()
+    found: Any = where.get(_current.UNRECORDED)
+    if found is None or where.get(_current.SPAN_KEY) is not found.span:
+        return False
+    compiled = context.compiled
+    return (
+        compiled is not None
+        and getattr(compiled.statement, '__visit_name__', '') == 'select'
+    )
 
 
 def _put_flags_back(before: list[tuple[Any, bool]]) -> None:

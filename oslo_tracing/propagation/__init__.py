@@ -19,15 +19,14 @@ from collections.abc import Mapping
 from collections.abc import MutableMapping
 from collections.abc import Sequence
 from typing import Any
-from typing import cast
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 from typing import TypeAlias
 
-from opentelemetry import baggage as otel_baggage
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import exceptions
 from oslo_tracing.propagation import baggage
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
 #: The keys of a message's context that are ours.
 KEYS = messages.KEYS
+TRACEPARENT = messages.TRACEPARENT
 #: The headers of OSProfiler, in lower case.
 PAIR = (osprofiler.INFO, osprofiler.HMAC)
 
@@ -58,8 +58,8 @@ _EMPTY = otel_context.Context()
 
 # Where the API keeps the two in a context. Asked for once: its functions
 # take longer than the rest of our work on a request.
-(_SPAN_KEY,) = trace.set_span_in_context(trace.INVALID_SPAN, _EMPTY)
-(_BAGGAGE_KEY,) = otel_baggage.set_baggage('key', 'value', _EMPTY)
+_SPAN_KEY = _current.SPAN_KEY
+_BAGGAGE_KEY = _current.BAGGAGE_KEY
 
 _Headers: TypeAlias = MutableMapping[str, str] | Callable[[str, str], object]
 
@@ -178,6 +178,14 @@ class Propagation:
             *(other.fields for other in others),
         )
         self._hosts = hosts.Hosts(propagate_to)
+        #: ``traceparent`` is all there is, and it goes everywhere.
+        self.is_simple = (
+            self._w3c
+            and not self._others
+            and signer is None
+            and pairs is None
+            and '*' in propagate_to
+        )
 
     def from_environ(self, environ: Mapping[str, Any]) -> Incoming:
         """Return what the caller of an HTTP request said of its trace.
@@ -361,8 +369,8 @@ class Propagation:
             nothing can be added, or where something goes wrong.
         """
         try:
-            span_context = _span(context).get_span_context()
-            if not span_context.is_valid or not self._readers:
+            span_context = _current.span_in(context).get_span_context()
+            if not span_context[_current.VALID] or not self._readers:
                 return ctxt
             carried = messages.add(
                 ctxt, self._w3c_pair(span_context, context, baggage)
@@ -377,6 +385,18 @@ class Propagation:
         except Exception:
             _guard.report('writing into a message')
             return ctxt
+
+    def hand_on(self, ctxt: Any, unrecorded: _current.Unrecorded) -> Any:
+        """Return a copy of a message's context that carries the trace.
+
+        :param ctxt: as for :meth:`into_message`.
+        :param unrecorded: the active span.
+        """
+        if not self._readers:
+            return ctxt
+        return messages.add(
+            ctxt, {messages.TRACEPARENT: unrecorded.traceparent}
+        )
 
     def may_carry(self, host: str | None) -> bool:
         """Tell whether requests to a host may carry the trace at all.
@@ -401,9 +421,9 @@ class Propagation:
     def _outgoing(
         self, context: otel_context.Context, everything: bool
     ) -> dict[str, str]:
-        span = _span(context)
+        span = _current.span_in(context)
         span_context = span.get_span_context()
-        if not span_context.is_valid:
+        if not span_context[_current.VALID]:
             return {}
         if not everything:
             if not self._w3c:
@@ -438,7 +458,7 @@ class Propagation:
         with_baggage: bool,
     ) -> dict[str, str]:
         found = {messages.TRACEPARENT: w3c.format_traceparent(span_context)}
-        if span_context.trace_state:
+        if span_context[_current.STATE]:
             tracestate = w3c.format_tracestate(span_context)
             if tracestate is not None:
                 found[messages.TRACESTATE] = tracestate
@@ -453,8 +473,3 @@ class Propagation:
             members = baggage.inject(context)
             if members is not None:
                 found[messages.BAGGAGE] = members
-
-
-def _span(context: otel_context.Context) -> trace.Span:
-    span = context.get(_SPAN_KEY)
-    return trace.INVALID_SPAN if span is None else cast(trace.Span, span)

@@ -64,9 +64,13 @@ class _CarryingObject:
 
 
 def _with(values: Mapping[str, Any], trace: Mapping[str, str]) -> Any:
-    carried = {key: value for key, value in values.items() if key not in KEYS}
+    carried = _without(values)
     carried.update(trace)
     return carried
+
+
+def _without(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in KEYS}
 
 
 def add(ctxt: Any, trace: Mapping[str, str]) -> Any:
@@ -78,7 +82,11 @@ def add(ctxt: Any, trace: Mapping[str, str]) -> Any:
         ``fake://`` accepts, and what no driver can send.
     """
     if type(ctxt) is dict:
-        return _with(ctxt, trace)
+        carried = ctxt.copy()
+        for key in KEYS:
+            carried.pop(key, None)
+        carried.update(trace)
+        return carried
     if isinstance(ctxt, dict) or (
         isinstance(ctxt, Mapping) and not hasattr(ctxt, 'to_dict')
     ):
@@ -99,6 +107,8 @@ def original(ctxt: Any) -> Any:
 
 def values(ctxt: Any) -> Mapping[str, Any] | None:
     """Return the mapping in which a receiver looks for ``KEYS``."""
+    if type(ctxt) is dict:
+        return ctxt
     if isinstance(ctxt, _CarryingObject):
         return ctxt.trace
     return ctxt if isinstance(ctxt, Mapping) else None
@@ -119,7 +129,12 @@ def without_keys(ctxt: Any) -> Any:
     :returns: a copy without ``KEYS``, or the sender's own object where
         that was carried inside this process.
     """
-    sent = original(ctxt)
-    if sent is not ctxt or not isinstance(ctxt, Mapping):
-        return sent
-    return {key: value for key, value in ctxt.items() if key not in KEYS}
+    if type(ctxt) is not dict:
+        sent = original(ctxt)
+        if sent is not ctxt or not isinstance(ctxt, Mapping):
+            return sent
+        return _without(ctxt)
+    kept = ctxt.copy()
+    for key in KEYS:
+        kept.pop(key, None)
+    return kept

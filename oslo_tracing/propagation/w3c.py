@@ -26,6 +26,8 @@ from typing import Any
 
 from opentelemetry import trace
 
+from oslo_tracing import _current
+
 #: Length of a traceparent of version 00, in characters.
 _LENGTH = 55
 #: A later version may append to it, without end in the specification.
@@ -175,7 +177,7 @@ def parse(
         _FLAGS[flags],
         with_mark(state, True) if ours else state,
     )
-    return span_context if span_context.is_valid else None
+    return span_context if span_context[_current.VALID] else None
 
 
 def from_environ(
@@ -255,10 +257,13 @@ def format_traceparent(span_context: trace.SpanContext) -> str:
 
     :param span_context: a valid one.
     """
+    # It is a tuple, whose properties take as long as the rest of this.
     # Bytes, since formatting a number of this size takes twice as long.
-    trace_id = span_context.trace_id.to_bytes(16, 'big').hex()
-    span_id = span_context.span_id.to_bytes(8, 'big').hex()
-    return f'00-{trace_id}-{span_id}-0{span_context.trace_flags & 0x03}'
+    trace_id, span_id, _remote, flags = span_context[:4]
+    return (
+        f"00-{trace_id.to_bytes(16, 'big').hex()}"
+        f"-{span_id.to_bytes(8, 'big').hex()}-0{flags & 0x03}"
+    )
 
 
 def format_tracestate(span_context: trace.SpanContext) -> str | None:

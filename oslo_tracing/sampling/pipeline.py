@@ -31,6 +31,7 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 from opentelemetry.util import types
 
+from oslo_tracing import _current
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.sampling import rate_limit
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
 
 _RECORD = sampling.Decision.RECORD_AND_SAMPLE
+_SAMPLED = trace.TraceFlags.SAMPLED
 _EMPTY = otel_context.Context()
 #: Kinds whose names are a word on what is done, and what it is done with.
 _VERB_FIRST = frozenset((rules.NOTIFICATION, rules.PERIODIC, rules.BATCH))
@@ -120,6 +122,46 @@ class Pipeline(sampling.Sampler):
             return not (believed and configured.follows_remote)
         return not believed and kind in self._tables()
 
+    def drops(self, parent: trace.SpanContext) -> bool:
+        """Say whether what a parent has is all that its children get.
+
+        Whoever asks does not need a span then to hand the trace on: the
+        sampler would not record it, whatever it is.
+
+        :param parent: of a span, not one whose trace is asked for.
+        """
+        configured = self._configured
+        return bool(
+            parent[_current.VALID]
+            and not parent[_current.FLAGS] & _SAMPLED
+            and (
+                configured.follows_remote
+                if parent[_current.REMOTE]
+                else configured.follows_local
+            )
+        )
+
+    def least(self, kind: str, name: str | None) -> int | None:
+        """Return the threshold for a trace that starts here.
+
+        Whoever asks has an id for it, and no span of one that
+        ``ratio.keeps()`` does not keep; of the others, and where there is
+        no such threshold, :meth:`should_sample` decides.
+
+        :param kind: of ``rules.KINDS``.
+        :param name: as rules have it, None where no rule reads it.
+        """
+        self._look()
+        table = self._tables().get(kind)
+        if table is not None:
+            least = None if name is None else table.threshold(name)
+            if least is not None or name is None:
+                return least
+        sampler = self._configured.sampler
+        if type(sampler) is not ratio.RatioSampler:
+            return None
+        return sampler.least()
+
     def should_sample(
         self,
         parent_context: otel_context.Context | None,
@@ -132,15 +174,15 @@ class Pipeline(sampling.Sampler):
     ) -> sampling.SamplingResult:
         self._look()
         if parent_context is None:
-            parent_context = otel_context.get_current()
-        span = trace.get_current_span(parent_context)
+            parent_context = _current.context()
+        span = _current.span_in(parent_context)
         parent = span.get_span_context()
-        continued = parent.is_valid
+        continued = parent[_current.VALID]
         configured = self._configured
-        if continued and not parent.is_remote:
+        if continued and not parent[_current.REMOTE]:
             # Where the parent does not record, rules or limits may be why.
             if configured.follows_local or not (
-                parent.trace_flags.sampled or span.is_recording()
+                parent[_current.FLAGS] & _SAMPLED or span.is_recording()
             ):
                 return _followed(parent, attributes)
         elif context.forced(parent_context):
@@ -217,7 +259,7 @@ def _followed(
     parent: trace.SpanContext, attributes: types.Attributes
 ) -> sampling.SamplingResult:
     """Return what was decided on a parent."""
-    if parent.trace_flags.sampled:
+    if parent[_current.FLAGS] & _SAMPLED:
         return _result(_RECORD, attributes, parent)
     if parent.trace_state:
         return _result(sampling.Decision.DROP, None, parent)

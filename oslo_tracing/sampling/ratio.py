@@ -59,6 +59,16 @@ class RatioSampler(sampling.Sampler):
 
     def __init__(self, settings: settings_module.Settings) -> None:
         self._settings = settings
+        self._least = (-1.0, 0)
+
+    def least(self) -> int:
+        """Return the threshold of the ratio as it is now."""
+        chosen = self._settings.sample_ratio
+        known, least = self._least
+        if known != chosen:
+            least = threshold(chosen)
+            self._least = (chosen, least)
+        return least
 
     def should_sample(
         self,
@@ -70,7 +80,7 @@ class RatioSampler(sampling.Sampler):
         links: Sequence[trace.Link] | None = None,
         trace_state: trace.TraceState | None = None,
     ) -> sampling.SamplingResult:
-        if keeps(trace_id, threshold(self._settings.sample_ratio)):
+        if keeps(trace_id, self.least()):
             return sampling.SamplingResult(
                 sampling.Decision.RECORD_AND_SAMPLE, attributes
             )

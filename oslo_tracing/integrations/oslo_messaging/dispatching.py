@@ -21,6 +21,7 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import attributes as names
 from oslo_tracing import context
@@ -82,9 +83,30 @@ class Processing:
             _guard.report('ending the span of a received message')
 
 
+class Unrecorded:
+    """A message that is being handled, and nobody records how.
+
+    :param current: what it runs under.
+    """
+
+    __slots__ = ('_context', '_token')
+
+    def __init__(self, current: otel_context.Context) -> None:
+        self._context = current
+        self._token = context.enter(current)
+
+    def failed(self, error: BaseException) -> None:
+        """Note nothing."""
+
+    def end(self) -> None:
+        """End; the worker keeps nothing of it."""
+        context.leave(self._token)
+        context.ended(self._context)
+
+
 def processing(
     original: Callable[..., Any],
-    begin: Callable[[Any, Any], Processing | None],
+    begin: Callable[[Any, Any], Processing | Unrecorded | None],
 ) -> Callable[..., Any]:
     """Return what stands in for the ``dispatch`` of a dispatcher.
 
@@ -120,10 +142,12 @@ class Receiver(attached.Attached):
 
     def _begin_if_on(
         self, dispatcher: Any, incoming: Any
-    ) -> Processing | None:
+    ) -> Processing | Unrecorded | None:
         return self._begin(dispatcher, incoming) if self._on else None
 
-    def _begin(self, dispatcher: Any, incoming: Any) -> Processing | None:
+    def _begin(
+        self, dispatcher: Any, incoming: Any
+    ) -> Processing | Unrecorded | None:
         sent = self._propagation.from_rpc(incoming.ctxt)
         # First of all, and whoever traces: what a sender has added is not
         # for the service.
@@ -132,9 +156,15 @@ class Receiver(attached.Attached):
         if (
             not isinstance(message, Mapping)
             or context.is_suppressed()
-            or self._others.receive()
+            or (
+                _current.span() is not trace.INVALID_SPAN
+                and self._others.receive()
+            )
         ):
             return None
+        dropped = self._dropped(sent)
+        if dropped is not None:
+            return Unrecorded(dropped)
         name, kind, attributes = self._described(dispatcher, incoming)
         parentage = trust.decide(sent, self._settings.incoming_rpc)
         wanted = context.want_trace_id(parentage.trace_id)
@@ -148,9 +178,7 @@ class Receiver(attached.Attached):
             message_id = _message_id(incoming)
             if message_id is not None:
                 span.set_attribute(names.MESSAGING_MESSAGE_ID, message_id)
-        current = trace.set_span_in_context(
-            span, context.unforced(parentage.context)
-        )
+        current = _current.with_span(span, context.unforced(parentage.context))
         return Processing(span, self._settings, current)
 
     def _described(

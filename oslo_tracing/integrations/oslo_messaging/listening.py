@@ -18,10 +18,12 @@ from collections.abc import Callable
 from collections.abc import Mapping
 import functools
 from typing import Any
+from typing import TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.integrations.oslo_messaging import attached
@@ -35,6 +37,8 @@ from oslo_tracing.scrub import names as scrub
 
 #: Links of a batch's span; the SDK's own limit is the same.
 MAX_LINKS = 128
+
+_Begun: TypeAlias = dispatching.Processing | dispatching.Unrecorded | None
 
 _EMPTY = otel_context.Context()
 # Where the context has our span, and only ours, for the errors of callbacks.
@@ -62,10 +66,10 @@ class Receiver(attached.Attached):
 
     def _if_on(
         self,
-        begin: Callable[[Any, Any], dispatching.Processing | None],
+        begin: Callable[[Any, Any], _Begun],
         dispatcher: Any,
         incoming: Any,
-    ) -> dispatching.Processing | None:
+    ) -> _Begun:
         return begin(dispatcher, incoming) if self._on else None
 
     def around_callback(
@@ -76,7 +80,7 @@ class Receiver(attached.Attached):
         def _exec_callback(
             dispatcher: Any, callback: Any, /, *args: Any, **kwargs: Any
         ) -> Any:
-            span = otel_context.get_value(_OURS) if self._on else None
+            span = _current.context().get(_OURS) if self._on else None
             if not isinstance(span, trace.Span) or not span.is_recording():
                 return original(dispatcher, callback, *args, **kwargs)
 
@@ -91,14 +95,15 @@ class Receiver(attached.Attached):
 
         return _exec_callback
 
-    def _begin(
-        self, dispatcher: Any, incoming: Any
-    ) -> dispatching.Processing | None:
+    def _begin(self, dispatcher: Any, incoming: Any) -> _Begun:
         sent = self._propagation.from_message(incoming.ctxt)
         incoming.ctxt = propagation.without_keys(incoming.ctxt)
         message = incoming.message
         if not isinstance(message, Mapping) or not self._wanted():
             return None
+        dropped = self._dropped(sent)
+        if dropped is not None:
+            return dispatching.Unrecorded(dropped)
         place = self._places.of_dispatcher(dispatcher)
         kind = scrub.event_type(message.get('event_type'), self._names)
         parentage = trust.decide(sent, self._settings.incoming_rpc)
@@ -156,7 +161,9 @@ class Receiver(attached.Attached):
         return self._under(span, _EMPTY)
 
     def _wanted(self) -> bool:
-        return not context.is_suppressed() and not self._others.receive()
+        return not context.is_suppressed() and (
+            _current.span() is trace.INVALID_SPAN or not self._others.receive()
+        )
 
     def _link(self, sent: Any, incoming: Any) -> trace.Link:
         attributes: dict[str, Any] = {}
@@ -176,7 +183,7 @@ class Receiver(attached.Attached):
         self, span: trace.Span, parent: otel_context.Context
     ) -> dispatching.Processing:
         current = otel_context.set_value(
-            _OURS, span, trace.set_span_in_context(span, parent)
+            _OURS, span, _current.with_span(span, parent)
         )
         return dispatching.Processing(span, self._settings, current)
 

@@ -23,6 +23,8 @@ from typing import Any
 
 from opentelemetry import trace
 
+from oslo_tracing import _current
+
 LOG = logging.getLogger(__name__)
 
 #: Who is named in the log for ``[oslo_messaging_tracing] tracing_enabled``.
@@ -87,7 +89,7 @@ class Neighbours:
         # Their wrapper is around ours if they came later, and their span is
         # the current one exactly as long as ours would be. A span that is
         # not recorded says nothing of itself; then there will be no second.
-        span: Any = trace.get_current_span()
+        span: Any = _current.span()
         scope = getattr(span, 'instrumentation_scope', None)
         if scope is None or span.kind not in kinds:
             return False

@@ -88,6 +88,8 @@ class Places:
         self._of: weakref.WeakKeyDictionary[Any, Place] = (
             weakref.WeakKeyDictionary()
         )
+        #: Servers whose dispatchers are known, by what ``id()`` says.
+        self._servers: dict[int, weakref.ref[Any]] = {}
 
     def of_transport(self, transport: Any) -> Place:
         """Return where a sender's transport leads."""
@@ -116,12 +118,20 @@ class Places:
             server: Any, /, *args: Any, **kwargs: Any
         ) -> Any:
             try:
-                self._see(server)
+                known = self._servers.get(id(server))
+                if known is None or known() is not server:
+                    self._see(server)
+                    self._remember(server)
             except Exception:
                 _guard.report('looking at a message server')
             return original(server, *args, **kwargs)
 
         return _process_incoming
+
+    def _remember(self, server: Any) -> None:
+        if len(self._servers) >= MAX_KEPT:
+            self._servers.clear()
+        self._servers[id(server)] = weakref.ref(server)
 
     def _see(self, server: Any) -> None:
         dispatcher = server.dispatcher

@@ -20,9 +20,9 @@ import functools
 import re
 from typing import Any
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import attributes as names
 from oslo_tracing import context
@@ -81,15 +81,12 @@ class Sending:
 
 
 def _call(
-    sending: Sending | None,
+    sending: Sending,
     original: Callable[..., Any],
-    ctxt: Any,
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    """Send a message, with the trace in its context if there is one."""
-    if sending is None:
-        return original(ctxt, *args, **kwargs)
+    """Send a message, with the trace in its context."""
     try:
         return original(sending.ctxt, *args, **kwargs)
     except BaseException as error:
@@ -119,13 +116,20 @@ class Sender(attached.Attached):
         ) -> Any:
             sending = None
             try:
-                if self._wanted(message):
+                unrecorded = _current.unrecorded() if self._on else None
+                if unrecorded is not None:
+                    ctxt = self._propagation.hand_on(ctxt, unrecorded)
+                elif self._wanted(message):
                     wait = args[0] if args else kwargs.get('wait_for_reply')
                     sending = self._rpc(transport, target, ctxt, message, wait)
             except Exception:
                 _guard.report('starting the span of an RPC')
+            if sending is None:
+                return original(
+                    transport, target, ctxt, message, *args, **kwargs
+                )
             call = functools.partial(original, transport, target)
-            return _call(sending, call, ctxt, message, *args, **kwargs)
+            return _call(sending, call, message, *args, **kwargs)
 
         return _send
 
@@ -144,14 +148,21 @@ class Sender(attached.Attached):
         ) -> Any:
             sending = None
             try:
-                if self._wanted(message):
+                unrecorded = _current.unrecorded() if self._on else None
+                if unrecorded is not None:
+                    ctxt = self._propagation.hand_on(ctxt, unrecorded)
+                elif self._wanted(message):
                     sending = self._notification(
                         transport, target, ctxt, message
                     )
             except Exception:
                 _guard.report('starting the span of a notification')
+            if sending is None:
+                return original(
+                    transport, target, ctxt, message, *args, **kwargs
+                )
             call = functools.partial(original, transport, target)
-            return _call(sending, call, ctxt, message, *args, **kwargs)
+            return _call(sending, call, message, *args, **kwargs)
 
         return _send_notification
 
@@ -249,13 +260,11 @@ class Sender(attached.Attached):
         return self._under(span, ctxt, False)
 
     def _under(self, span: trace.Span, ctxt: Any, baggage: bool) -> Sending:
-        current = trace.set_span_in_context(span)
+        current = _current.with_span(span, _current.context())
         carried = self._propagation.into_message(
             ctxt, current, baggage=baggage
         )
-        return Sending(
-            span, carried, self._settings, otel_context.attach(current)
-        )
+        return Sending(span, carried, self._settings, _current.attach(current))
 
 
 def remote_class(error: BaseException) -> str | None:

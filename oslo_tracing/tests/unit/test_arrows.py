@@ -33,6 +33,7 @@ TOOLS = LEAVES | {
     'counters',
     'context',
     'leases',
+    '_current',
 }
 RECORDING = TOOLS | {'settings', '_environment', '_wrap'}
 
@@ -48,7 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     '_tls': set(),
     '_guard': set(),
     '_runtime': set(),
-    'context': {'leases'},
+    '_current': set(),
+    'context': {'_current', 'leases'},
     'leases': {'attributes'},
     'counters': {'_real'},
     'health': {'_printable', '_runtime', 'counters'},

@@ -1,0 +1,265 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The leanest use of the OpenTelemetry SDK: spans placed by hand.
+
+What is constant is made once, attributes are given at the start, a span is
+made current only where something is below it, and nothing is guarded,
+cleaned or looked up. Names and attributes are those of oslo.tracing, so that
+spans are equal in number and content.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry import context
+from opentelemetry.sdk import resources
+from opentelemetry.sdk import trace as sdk_trace
+from opentelemetry.sdk.trace import export
+from opentelemetry.sdk.trace import sampling
+from opentelemetry import trace
+from opentelemetry.trace.propagation import tracecontext
+
+from benchmarks import bus
+from benchmarks import service
+
+_SERVER = trace.SpanKind.SERVER
+_CLIENT = trace.SpanKind.CLIENT
+_PRODUCER = trace.SpanKind.PRODUCER
+_CONSUMER = trace.SpanKind.CONSUMER
+_TRACER = trace.get_tracer('benchmarks')
+_CONTEXT = tracecontext.TraceContextTextMapPropagator()
+
+_PATH = '/v2.1/servers/{id}/action'
+_EVENT = 'compute.instance.create.start'
+_REQUEST: dict[str, Any] = {
+    'http.request.method': 'POST',
+    'url.path': _PATH,
+    'http.route': _PATH,
+    'url.scheme': 'http',
+    'server.address': 'compute.example.com',
+    'server.port': 8774,
+    'client.address': '192.0.2.7',
+    'user_agent.original': 'python-novaclient',
+    'network.protocol.version': '1.1',
+    'openstack.sampling.name': f'POST {_PATH}',
+}
+_RPC = {
+    'rpc.system.name': 'oslo.messaging',
+    'openstack.rpc.type': 'call',
+    'openstack.rpc.version': '1.0',
+    'messaging.system': 'fake',
+    'messaging.destination.name': bus.TOPIC,
+}
+_ASKS = {
+    name: {**_RPC, 'rpc.method': name}
+    for name in ('select_destination', 'build')
+}
+_ANSWERS = {
+    name: {
+        **attributes,
+        'openstack.rpc.server': 'benchmark',
+        'code.function.name': f'benchmarks.service.Endpoint.{name}',
+    }
+    for name, attributes in _ASKS.items()
+}
+_EVENTS = {
+    'messaging.system': 'fake',
+    'messaging.destination.name': bus.EVENTS,
+    'messaging.operation.type': 'send',
+    'messaging.operation.name': 'send',
+    'openstack.notification.event_type': _EVENT,
+    'openstack.notification.priority': 'info',
+    'openstack.notification.publisher_id': 'compute.benchmark',
+}
+_GET: dict[str, Any] = {
+    'http.request.method': 'GET',
+    'server.address': '127.0.0.1',
+    'server.port': 80,
+    'http.response.status_code': 200,
+}
+
+
+def set_up(endpoint: str, ratio: float) -> Any:
+    """Record and export; return what flushes."""
+    provider = sdk_trace.TracerProvider(
+        resource=resources.Resource.create({'service.name': 'benchmark'}),
+        sampler=sampling.ParentBased(sampling.TraceIdRatioBased(ratio)),
+        shutdown_on_exit=False,
+    )
+    from opentelemetry.exporter.otlp.proto.http import trace_exporter
+
+    provider.add_span_processor(
+        export.BatchSpanProcessor(
+            trace_exporter.OTLPSpanExporter(f'{endpoint}/v1/traces')
+        )
+    )
+    trace.set_tracer_provider(provider)
+    return provider.force_flush
+
+
+class Floor(service.Service):
+    """The service with spans of the SDK in it."""
+
+    def wrapped(self, application: Any) -> Any:
+        """Record requests."""
+
+        def serve(environ: dict[str, Any], start_response: Any) -> Any:
+            span = _TRACER.start_span(
+                f'POST {_PATH}', kind=_SERVER, attributes=_REQUEST
+            )
+            token = context.attach(trace.set_span_in_context(span))
+            try:
+                return application(environ, start_response)
+            finally:
+                context.detach(token)
+                if span.is_recording():
+                    ctxt = environ['nova.context']
+                    span.set_attributes(
+                        {
+                            'http.response.status_code': 200,
+                            'openstack.request_id': ctxt.request_id,
+                            'openstack.project_id': ctxt.project_id,
+                            'openstack.user_id': ctxt.user_id,
+                        }
+                    )
+                span.end()
+
+        return serve
+
+    def query(self, conn: Any, statement: Any, **values: Any) -> Any:
+        """Record a statement."""
+        name, attributes = _of(statement)
+        span = _TRACER.start_span(name, kind=_CLIENT, attributes=attributes)
+        try:
+            return super().query(conn, statement, **values)
+        finally:
+            span.end()
+
+    def get(self, url: str) -> None:
+        """Record a request of another service."""
+        span = _TRACER.start_span(
+            'GET', kind=_CLIENT, attributes={**_GET, 'url.full': url}
+        )
+        headers: dict[str, str] = {}
+        _CONTEXT.inject(headers, trace.set_span_in_context(span))
+        try:
+            self._session.get(url, headers=headers).raise_for_status()
+        finally:
+            span.end()
+
+    def call(self, ctxt: Any, method: str, **arguments: Any) -> Any:
+        """Record an RPC call."""
+        span = _TRACER.start_span(
+            f'{bus.TOPIC}/{method}', kind=_CLIENT, attributes=_ASKS[method]
+        )
+        token = context.attach(trace.set_span_in_context(span))
+        try:
+            return super().call(ctxt, method, **arguments)
+        finally:
+            context.detach(token)
+            span.end()
+
+    def notify(self, ctxt: Any, event_type: str, payload: Any) -> None:
+        """Record a notification."""
+        span = _TRACER.start_span(
+            f'send {event_type}', kind=_PRODUCER, attributes=_EVENTS
+        )
+        token = context.attach(trace.set_span_in_context(span))
+        try:
+            super().notify(ctxt, event_type, payload)
+        finally:
+            context.detach(token)
+            span.end()
+
+    class _Serializer(bus.Serializer):
+        def serialize_context(self, ctxt: Any) -> dict[str, Any]:
+            values = super().serialize_context(ctxt)
+            _CONTEXT.inject(values)
+            return values
+
+        def deserialize_context(self, ctxt: Any) -> Any:
+            made: Any = super().deserialize_context(ctxt)
+            made.parent = _CONTEXT.extract(ctxt, context.Context())
+            return made
+
+    serializer = _Serializer()
+
+    def endpoint(self) -> Any:
+        """Return a conductor with spans."""
+        return _Endpoint(self)
+
+    def listener(self) -> Any:
+        """Return a listener with spans."""
+        return _Listener(self)
+
+
+class _Endpoint(service.Endpoint):
+    def select_destination(self, ctxt: Any, uuid: str) -> str:
+        span, token = self._begin(ctxt, 'select_destination')
+        try:
+            return super().select_destination(ctxt, uuid)
+        finally:
+            context.detach(token)
+            span.end()
+
+    def build(self, ctxt: Any, uuid: str, host: str) -> None:
+        span, token = self._begin(ctxt, 'build')
+        try:
+            super().build(ctxt, uuid, host)
+        finally:
+            context.detach(token)
+            span.end()
+
+    def _begin(self, ctxt: Any, method: str) -> Any:
+        span = _TRACER.start_span(
+            f'{bus.TOPIC}/{method}',
+            ctxt.parent,
+            _SERVER,
+            _ANSWERS[method],
+        )
+        current = trace.set_span_in_context(span, ctxt.parent)
+        return span, context.attach(current)
+
+
+class _Listener(service.Listener):
+    def info(self, ctxt: Any, *args: Any) -> None:
+        span = _TRACER.start_span(
+            f'process {_EVENT}', ctxt.parent, _CONSUMER, _EVENTS
+        )
+        try:
+            super().info(ctxt, *args)
+        finally:
+            span.end()
+
+
+_STATEMENTS: dict[int, tuple[str, dict[str, Any]]] = {}
+
+
+def _of(statement: Any) -> tuple[str, dict[str, Any]]:
+    """Return name and attributes of a statement, found out once."""
+    known = _STATEMENTS.get(id(statement))
+    if known is None:
+        table = statement.get_final_froms()[0].name
+        known = _STATEMENTS[id(statement)] = (
+            f'SELECT {table}',
+            {
+                'db.system.name': 'sqlite',
+                'db.namespace': 'benchmark',
+                'db.query.summary': f'SELECT {table}',
+                'db.query.text': str(statement),
+                'db.operation.name': 'SELECT',
+                'db.collection.name': table,
+            },
+        )
+    return known

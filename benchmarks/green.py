@@ -1,0 +1,44 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a span costs under eventlet, in greenthreads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks import growing
+
+_THREADS = (1, 16)
+
+
+def measure() -> list[dict[str, Any]]:
+    """Return the added CPU time of a span, by greenthreads."""
+    return growing.measure(
+        [
+            (threads, {'count': 96, 'statements': 14, 'threads': threads})
+            for threads in _THREADS
+        ],
+        8,
+        'green',
+        # The SDK's exporter is no match for it (collector-faults.rst).
+        names=['none', 'ours'],
+    )
+
+
+def show(found: list[dict[str, Any]]) -> str:
+    """Return it as a table."""
+    return growing.show(
+        'Added CPU time of a span in us under eventlet, by greenthreads',
+        'greenthreads',
+        found,
+    )

@@ -1,0 +1,107 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A fresh process of one variant, which does what it is told.
+
+``python -m benchmarks.worker VARIANT SINK [green]``. A line of JSON on
+standard input asks for work: ``what`` and ``count`` of requests, ``threads``
+and ``statements``. The answer has its CPU time in seconds: of all threads,
+with everything exported.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import logging
+import os
+import sys
+import tempfile
+import threading
+import time
+from typing import Any
+
+
+def _patch() -> None:
+    import eventlet
+
+    eventlet.monkey_patch()
+
+
+def main(variant: str, sink: str, *how: str) -> None:
+    """Set up, say so, work until standard input ends."""
+    green = 'green' in how
+    if green:
+        _patch()
+    from oslo_config import cfg
+
+    from benchmarks import variants
+
+    wanted = '%(name)s [%(trace_id)s] %(message)s'
+    if not variant.startswith('ours'):
+        wanted = '%(name)s %(message)s'
+    logging.basicConfig(filename=os.devnull, format=wanted, level=logging.INFO)
+    conf = cfg.CONF
+    conf([], project='benchmark', default_config_files=[])
+    began = time.process_time()
+    ready = variants.VARIANTS[variant](f'{sink}/{variant}')
+    took = time.process_time() - began
+    wanted = '%(name)s %(message)s'
+    if variant.startswith('ours'):
+        wanted = '%(name)s [%(trace_id)s %(span_id)s] %(message)s'
+    logging.basicConfig(filename=os.devnull, format=wanted, level=logging.INFO)
+    with tempfile.TemporaryDirectory() as directory:
+        made: Any = ready.make(
+            conf, sink, os.path.join(directory, 'benchmark'), not green
+        )
+        print(json.dumps({'set_up': took}), flush=True)
+        for line in sys.stdin:
+            print(json.dumps(_measured(made, ready.flush, line)), flush=True)
+    # The servers' threads have nothing to say any more.
+    os._exit(0)
+
+
+def _measured(made: Any, flush: Any, line: str) -> dict[str, Any]:
+    asked = json.loads(line)
+    work = made.boot
+    if asked['what'] == 'statements':
+        path = f'/v2.1/statements/{asked["statements"]}'
+        work = functools.partial(made.ask, path)
+    gc.collect()
+    began, wall = time.process_time(), time.monotonic()
+    _run(work, asked['count'], asked.get('threads', 1))
+    made.wait()
+    flush()
+    return {
+        'cpu': time.process_time() - began,
+        'wall': time.monotonic() - wall,
+    }
+
+
+def _run(work: Any, count: int, threads: int) -> None:
+    def share() -> None:
+        for _ in range(count // threads):
+            work()
+
+    if threads == 1:
+        share()
+        return
+    begun = [threading.Thread(target=share) for _ in range(threads)]
+    for thread in begun:
+        thread.start()
+    for thread in begun:
+        thread.join()
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

@@ -1,0 +1,167 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is active now, asked for without detours.
+
+OpenTelemetry's functions for it take five calls to look into one context
+variable, and its span contexts another for each of their fields: where
+nothing is recorded that is most of what a seam would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextvars
+from typing import Any
+from typing import Final
+
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
+from opentelemetry.context import contextvars_context
+from opentelemetry import trace
+
+#: Where a context has its span.
+(SPAN_KEY,) = trace.set_span_in_context(
+    trace.INVALID_SPAN, otel_context.Context()
+)
+
+#: The same for its baggage.
+(BAGGAGE_KEY,) = baggage.set_baggage('key', 'value', otel_context.Context())
+
+#: OpenTelemetry's keys for recording nothing: the first is for everything,
+#: the third for what HTTP instrumentations record. Older code sets the second.
+SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
+SUPPRESS_PLAIN = 'suppress_instrumentation'
+SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
+
+#: Fields of a ``SpanContext``, which is a tuple.
+REMOTE: Final = 2
+FLAGS: Final = 3
+STATE: Final = 4
+VALID: Final = 5
+
+_SAMPLED = trace.TraceFlags.SAMPLED
+#: Where it has an :class:`Unrecorded`, perhaps of another span than it has.
+UNRECORDED = otel_context.create_key('oslo_tracing.unrecorded')
+
+
+def _variable() -> contextvars.ContextVar[Any] | None:
+    """Return where the context is kept, unless somebody keeps it elsewhere.
+
+    OTEL_PYTHON_CONTEXT names who does.
+    """
+    runtime = otel_context._RUNTIME_CONTEXT
+    if type(runtime) is not contextvars_context.ContextVarsRuntimeContext:
+        return None
+    found = getattr(runtime, '_current_context', None)
+    return found if isinstance(found, contextvars.ContextVar) else None
+
+
+_FOUND = _variable()
+
+#: Returns the current context.
+context: Callable[[], otel_context.Context]
+#: Makes a context the current one; returns what :func:`detach` takes.
+attach: Callable[[otel_context.Context], Any]
+context, attach = (
+    (otel_context.get_current, otel_context.attach)
+    if _FOUND is None
+    else (_FOUND.get, _FOUND.set)
+)
+
+
+def detach(token: Any) -> None:
+    """Put back what was current before :func:`attach`."""
+    if _FOUND is not None:
+        try:
+            _FOUND.reset(token)
+            return
+        except (RuntimeError, ValueError):
+            # OpenTelemetry tells of it.
+            pass
+    otel_context.detach(token)
+
+
+def span() -> trace.Span:
+    """Return the active span, the invalid one where there is none."""
+    found: Any = context().get(SPAN_KEY)
+    return trace.INVALID_SPAN if found is None else found
+
+
+def span_in(where: otel_context.Context) -> trace.Span:
+    """Return the span of a context, the invalid one where it has none."""
+    found: Any = where.get(SPAN_KEY)
+    return trace.INVALID_SPAN if found is None else found
+
+
+def with_span(
+    active: trace.Span, where: otel_context.Context
+) -> otel_context.Context:
+    """Return a context with a span in it."""
+    values = where.copy()
+    values[SPAN_KEY] = active
+    return otel_context.Context(values)
+
+
+def is_sampled(span_context: Any) -> bool:
+    """Say whether a span context is valid, and its trace recorded."""
+    return bool(span_context[VALID] and span_context[FLAGS] & _SAMPLED)
+
+
+class Unrecorded:
+    """A span that nobody records, and below which nobody records anything.
+
+    What it hands on is made once: whoever sends a message or a request
+    below it has no span, and writes what this one would.
+
+    :param span: without a tracestate.
+    :param traceparent: that names it.
+    """
+
+    __slots__ = ('binding', 'ids', 'span', 'traceparent')
+
+    def __init__(self, span: trace.Span, traceparent: str) -> None:
+        self.span = span
+        self.traceparent = traceparent
+        #: The two ids, as log records have them.
+        self.ids = (traceparent[3:35], traceparent[36:52])
+        #: What request contexts have of it, when the first was made.
+        self.binding: Any = None
+
+
+def with_unrecorded(
+    found: Unrecorded, where: otel_context.Context
+) -> dict[str, object]:
+    """Return what a context with such a span in it is made of."""
+    values = where.copy()
+    values[SPAN_KEY] = found.span
+    values[UNRECORDED] = found
+    return values
+
+
+def unrecorded() -> Unrecorded | None:
+    """Return the active span, where it is known that nobody records it.
+
+    :returns: None also where there is more to hand on, or nothing at all.
+    """
+    where = context()
+    found: Any = where.get(UNRECORDED)
+    if (
+        found is None
+        or where.get(SPAN_KEY) is not found.span
+        or BAGGAGE_KEY in where
+        or where.get(SUPPRESS_ALL)
+        or where.get(SUPPRESS_PLAIN)
+        or where.get(SUPPRESS_HTTP)
+    ):
+        return None
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,110 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Requests that nobody records, known before there is a span for them.
+
+Most requests of a busy cloud are such. They still have a trace: its id is
+their request id, is in their log lines, and goes where they go.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from oslo_tracing import _current
+from oslo_tracing import context
+from oslo_tracing.propagation import w3c
+
+if TYPE_CHECKING:
+    from oslo_tracing.propagation import trust
+    from oslo_tracing.sampling import pipeline
+
+#: Of W3C Trace Context level 2; ids are random here.
+_RANDOM = trace.TraceFlags(0x02)
+# As in ``sampling.ratio``.
+_MASK = (1 << 56) - 1
+
+
+class Draw:
+    """Draws ids, and looks whether they are kept.
+
+    :param sampling: decides.
+    :param kind: which of the ``sampling_rules`` are for what starts.
+    :param signs: traces that start here are marked as ours.
+    """
+
+    def __init__(
+        self, sampling: pipeline.Pipeline, kind: str, signs: bool
+    ) -> None:
+        self._sampling = sampling
+        self._kind = kind
+        self._state = w3c.OURS if signs else w3c.NO_TRACESTATE
+
+    def draw(
+        self, parentage: trust.Parentage, name: str | None
+    ) -> _current.Unrecorded | int | None:
+        """Return a span that is not recorded, or the id of a new trace.
+
+        :param parentage: where the request belongs, without links.
+        :param name: as rules have it, None where no rule reads it.
+        :returns: None where an id is given or only the sampler can decide.
+        """
+        where = parentage.context
+        if parentage.asked_for or parentage.trace_id is not None:
+            return None
+        if parentage.believed:
+            return self._continued(where)
+        least = self._sampling.least(self._kind, name)
+        if least is None or where:
+            return None
+        drawn = os.urandom(24)
+        trace_id = int.from_bytes(drawn[:16], 'big')
+        span_id = int.from_bytes(drawn[16:], 'big')
+        if not trace_id or not span_id:
+            return None
+        if (trace_id & _MASK) >= least:
+            return trace_id
+        return _made(
+            trace.SpanContext(trace_id, span_id, False, _RANDOM, self._state),
+            f'00-{drawn[:16].hex()}-{drawn[16:].hex()}-02',
+        )
+
+    def _continued(
+        self, where: otel_context.Context
+    ) -> _current.Unrecorded | None:
+        caller = _current.span_in(where).get_span_context()
+        if (
+            not self._sampling.drops(caller)
+            or caller.trace_state
+            or context.forced(where)
+        ):
+            return None
+        made = trace.SpanContext(
+            caller.trace_id,
+            int.from_bytes(os.urandom(8), 'big') or 1,
+            False,
+            caller.trace_flags,
+            caller.trace_state,
+        )
+        return _made(made, w3c.format_traceparent(made))
+
+
+def _made(
+    span_context: trace.SpanContext, traceparent: str
+) -> _current.Unrecorded:
+    return _current.Unrecorded(
+        trace.NonRecordingSpan(span_context), traceparent
+    )
