@@ -182,6 +182,9 @@ class ReportPageTest(base.TestCase):
 
         self._one('#collapse').click()
         self.assertEqual(1, self._rows())
+        self._one('#next').click()
+        self.assertEqual('SELECT instances', self._chosen())
+        self._one('#collapse').click()
         self._one('.row .fold').click()
         self.assertEqual(51, self._rows())
         self._one('#expand').click()
@@ -339,6 +342,30 @@ class ReportPageTest(base.TestCase):
             ".filter(a => !/^#span=[0-9a-f]{16}$/.test(a))"
         )
         self.assertEqual([], outside)
+        self._harmless()
+
+    def test_long_ways_and_circles_can_be_looked_at(self):
+        made = maker.Maker()
+        parent = None
+        for number in range(100_000):
+            parent = made.span(f'deep {number}', 0, 10, parent)
+        round_about = [
+            made.span(f'round {number}', 1, 2) for number in range(1000)
+        ]
+        for span, before in zip(
+            round_about, round_about[-1:] + round_about[:-1], strict=True
+        ):
+            span.parent_id = before.span_id
+        self._open(html.page(made.trace()))
+        self.assertEqual(101_000, self._rows())
+        self._press(Keys.END, Keys.ENTER)
+        self.assertIn('round', self._chosen())
+        self._press('C', Keys.HOME)
+        self.assertEqual(2, self._rows())
+        self._one('#search').send_keys('deep 99999')
+        self.assertEqual('1 hit', self._one('#hits').text)
+        self._one('#next').click()
+        self.assertEqual('deep 99999', self._chosen())
         self._harmless()
 
     def test_many_spans_are_usable_at_once(self):
