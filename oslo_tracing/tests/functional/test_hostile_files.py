@@ -142,6 +142,35 @@ def _chain(length):
     ).encode()
 
 
+def _long_circle(length):
+    return ''.join(
+        data.line('nova', data.span(n, n - 1 or length))
+        for n in range(1, length + 1)
+    ).encode()
+
+
+def _sums():
+    """Return what says how many statements had no span, with odd values."""
+    names = [_EVIL, _MEGABYTE[:9999], '', 'SELECT'] * 100
+    said = {
+        'openstack.db.count': 50,
+        'openstack.db.duration': 0.5,
+        'openstack.db.rows': 7,
+        'openstack.db.top.statements': names,
+        'openstack.db.top.counts': [1] * len(names),
+        'openstack.db.top.durations': [0.01] * len(names),
+    }
+    spans = [data.span(1)]
+    odd = (-1, 2**62, 1e300, _EVIL, [], [_EVIL] * 3, [-1, 2**62], True)
+    for name in said:
+        for value in odd:
+            spans.append(
+                data.span(len(spans) + 1, 1, attributes={**said, name: value})
+            )
+    spans.append(data.span(len(spans) + 1, 1, attributes=said))
+    return data.line('nova', *spans).encode()
+
+
 def _twice():
     return data.line(
         'nova', *(data.span(1, name=f'name {n}') for n in range(50))
@@ -170,6 +199,7 @@ _FILES = {
         _raw, startTimeUnixNano='"0"', endTimeUnixNano=f'"{2**63}"'
     ),
     'one id many times': _twice,
+    'sums that make no sense': _sums,
     'numbers of 5000 digits': functools.partial(
         _raw,
         startTimeUnixNano=_DIGITS,
@@ -262,6 +292,29 @@ class HostileTest(base.TestCase):
     def test_every_command_over_files_that_expand(self):
         self.path.write_bytes(_packed(80 * 2**20))
         self.all_commands()
+
+    def long_way(self):
+        # Lines that are indented with their level would be 15 GB.
+        page = self.home / 'one.html'
+        for argv in (
+            ('list', '-f', 'value'),
+            ('show', '--attributes'),
+            ('top', '-f', 'yaml'),
+            ('map', '--dot'),
+            ('diff', 'all', data.TRACE, '-f', 'json'),
+            ('export', data.TRACE, '--as', 'chrome'),
+            ('report', '--output', str(page)),
+        ):
+            self.read(*argv, most=_MOST_OF_ALL)
+        self.assertLess(page.stat().st_size, _MOST_OF_ALL)
+
+    def test_every_command_over_a_long_chain(self):
+        self.path.write_bytes(_chain(100_000))
+        self.long_way()
+
+    def test_every_command_over_a_long_circle(self):
+        self.path.write_bytes(_long_circle(100_000))
+        self.long_way()
 
     def test_what_is_exported_of_a_long_trace_can_be_read_again(self):
         self.path.write_bytes(_chain(100_000))

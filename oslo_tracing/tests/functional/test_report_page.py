@@ -184,6 +184,9 @@ class ReportPageTest(PageTestCase):
 
         self._one('#collapse').click()
         self.assertEqual(1, self._rows())
+        self._one('#next').click()
+        self.assertEqual('SELECT instances', self._chosen())
+        self._one('#collapse').click()
         self._one('.row .fold').click()
         self.assertEqual(51, self._rows())
         self._one('#expand').click()
@@ -225,7 +228,7 @@ class ReportPageTest(PageTestCase):
     def test_statements_without_spans_are_told(self):
         made = maker.Maker()
         root = made.span('GET /servers', 0, 100, kind='SERVER')
-        for text in ('load', *_HOSTILE):
+        for text in ('load', *HOSTILE):
             made.span(
                 'load',
                 1,
@@ -249,7 +252,7 @@ class ReportPageTest(PageTestCase):
         self.assertIn('SELECT tags 4 \u00d7, 2.00 ms', details)
         self.assertIn('(other statements) 6 \u00d7, 8.00 ms', details)
         self._one('#search').send_keys('select tags')
-        self.assertEqual(f'{len(_HOSTILE) + 1} hits', self._one('#hits').text)
+        self.assertEqual(f'{len(HOSTILE) + 1} hits', self._one('#hits').text)
         self._harmless()
 
     def test_a_finding_leads_to_the_rows_that_prove_it(self):
@@ -341,6 +344,30 @@ class ReportPageTest(PageTestCase):
             ".filter(a => !/^#span=[0-9a-f]{16}$/.test(a))"
         )
         self.assertEqual([], outside)
+        self._harmless()
+
+    def test_long_ways_and_circles_can_be_looked_at(self):
+        made = maker.Maker()
+        parent = None
+        for number in range(100_000):
+            parent = made.span(f'deep {number}', 0, 10, parent)
+        round_about = [
+            made.span(f'round {number}', 1, 2) for number in range(1000)
+        ]
+        for span, before in zip(
+            round_about, round_about[-1:] + round_about[:-1], strict=True
+        ):
+            span.parent_id = before.span_id
+        self._open(html.page(made.trace()))
+        self.assertEqual(101_000, self._rows())
+        self._press(Keys.END, Keys.ENTER)
+        self.assertIn('round', self._chosen())
+        self._press('C', Keys.HOME)
+        self.assertEqual(2, self._rows())
+        self._one('#search').send_keys('deep 99999')
+        self.assertEqual('1 hit', self._one('#hits').text)
+        self._one('#next').click()
+        self.assertEqual('deep 99999', self._chosen())
         self._harmless()
 
     def test_many_spans_are_usable_at_once(self):

@@ -27,6 +27,11 @@ def attribute(key, value):
         return {'key': key, 'value': {'boolValue': value}}
     if isinstance(value, int):
         return {'key': key, 'value': {'intValue': str(value)}}
+    if isinstance(value, float):
+        return {'key': key, 'value': {'doubleValue': value}}
+    if isinstance(value, list):
+        values = [attribute(key, each)['value'] for each in value]
+        return {'key': key, 'value': {'arrayValue': {'values': values}}}
     return {'key': key, 'value': {'stringValue': value}}
 
 
