@@ -42,7 +42,7 @@ LOG = logging.getLogger(__name__)
 
 _DISTRIBUTION = 'oslo.privsep'
 #: Seconds that a new daemon has to say whether it has us.
-_PATIENCE = 5.0
+_PATIENCE = 30.0
 _UNDERSTANDS = '_oslo_tracing_version'
 
 

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.metadata
 import json
 import logging
 import os
@@ -87,6 +88,18 @@ class SetUpTest(MiddlewareTest):
     def test_the_filter_alone_is_enough(self):
         app = middleware.TracingMiddleware(wsgi.hello, self.conf())
         self.assertEqual(1, len(self.spans_of(app)))
+
+    def test_ironic_finds_it_by_name(self):
+        # As `[api] middleware` has it: called with the application alone.
+        (point,) = importlib.metadata.entry_points(
+            group='ironic.api.middleware', name='tracing'
+        )
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'oslo_tracing._runtime.RUNTIME.conf', self.conf()
+            )
+        )
+        self.assertEqual(1, len(self.spans_of(point.load()(wsgi.hello))))
 
     def test_it_is_set_up_when_the_pipeline_is_built(self):
         middleware.TracingMiddleware(wsgi.hello, self.conf())

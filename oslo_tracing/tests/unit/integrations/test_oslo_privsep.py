@@ -26,6 +26,8 @@ import fixtures
 from oslo_privsep import comm
 from oslo_privsep import daemon
 
+import oslo_tracing
+from oslo_tracing import _privsep
 from oslo_tracing import fixture
 from oslo_tracing import service
 from oslo_tracing.tests import base
@@ -263,6 +265,60 @@ class SeamsTest(base.TestCase):
             self.useFixture(fixture.SpanRecorder('oslo_privsep'))
         self.assertIn('oslo.privsep', logged.output)
         self.assertIn('commands over privsep are not traced', logged.output)
+
+
+class VersionsTest(base.TestCase):
+    """What two sides say to each other that are not of one age."""
+
+    def daemon(self, *message):
+        """Return what a daemon answers that has us."""
+
+        def process_cmd(_daemon, _msgid, cmd, *args):
+            self.seen = (cmd, *args)
+            return (2,) if cmd == _privsep.PING else (4, 'value')
+
+        side = _privsep.DaemonSide()
+        return side.around_process_cmd(process_cmd)(None, 'id', *message)
+
+    def test_a_caller_without_us_is_answered_as_ever(self):
+        for message in ((_privsep.PING,), (_privsep.CALL, 'f', (), {})):
+            answer = self.daemon(*message)
+            self.assertEqual(message, self.seen)
+            self.assertIsNone(_privsep.part_of(answer))
+
+    def test_a_caller_that_says_more_is_understood(self):
+        ours = {_privsep.KEY: 99, 'trace_id': '1', 'later': [1, 2]}
+        answer = self.daemon(_privsep.CALL, 'f', ('a',), {}, ours)
+        self.assertEqual((_privsep.CALL, 'f', ('a',), {}), self.seen)
+        self.assertEqual((4, 'value'), answer[:-1])
+        self.assertEqual([], _privsep.part_of(answer)['commands'])
+        pong = self.daemon(_privsep.PING, ours)
+        self.assertEqual(2, pong[0])
+        self.assertEqual({_privsep.KEY: _privsep.VERSION}, pong[-1])
+
+    def test_a_daemon_that_says_more_or_nonsense_is_understood(self):
+        for told, names in (
+            ([('ls', 1, 2, 0, None, 'later', {})], ['exec ls']),
+            ([('ls', 1, 2)], []),
+            (None, []),
+        ):
+            spans = fixture.SpanRecorder('oslo_privsep')
+            answer = (4, 'value', {_privsep.KEY: 99, 'commands': told})
+            with (
+                fixtures.MonkeyPatch(
+                    'oslo_privsep.comm.ClientChannel.send_recv',
+                    lambda channel, msg, timeout=None, answer=answer: answer,
+                ),
+                spans,
+                oslo_tracing.span('boot', root=True),
+            ):
+                channel = object.__new__(comm.ClientChannel)
+                channel._oslo_tracing_version = 99
+                got = channel.send_recv((_privsep.CALL, 'f', (), {}))
+            self.assertEqual((4, 'value'), got)
+            self.assertEqual(
+                names, [s.name for s in spans.finished if s.name != 'boot']
+            )
 
 
 class StrangerTest(_Calls):
