@@ -94,6 +94,8 @@ def run(
             command.append('--traced')
         if suite.through_filter:
             command.append('--through-filter')
+        if suite.loader is not None:
+            command.append(f'--loader={suite.loader}')
         command.extend(f'--without={package}' for package in suite.without)
         command.extend(f'--only={test}' for test in only)
         died = None

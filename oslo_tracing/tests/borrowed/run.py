@@ -149,6 +149,7 @@ def main() -> None:
     parser.add_argument('results')
     parser.add_argument('--traced', action='store_true')
     parser.add_argument('--through-filter', action='store_true')
+    parser.add_argument('--loader')
     parser.add_argument('--without', action='append', default=[])
     parser.add_argument('--only', action='append', default=[])
     arguments = parser.parse_args()
@@ -168,7 +169,7 @@ def main() -> None:
         # Nothing of it may be loaded in the other run.
         from oslo_tracing.tests.borrowed import traced
 
-        tracing = traced.Traced(arguments.through_filter)
+        tracing = traced.Traced(arguments.through_filter, arguments.loader)
     outcomes = Outcomes(write, tracing)
     load(arguments.package, arguments.without, arguments.only).run(outcomes)
     write(

@@ -40,6 +40,8 @@ class Suite:
         relative to ``site-packages``.
     :ivar through_filter: send the requests of the tests through our WSGI
         filter; nothing else in the suite would.
+    :ivar loader: a function of the library, as ``module:function``, that
+        returns an application; our filter is put in front of it.
     :ivar expected: tests whose outcome must differ, each with the reason.
     """
 
@@ -50,6 +52,7 @@ class Suite:
     without: tuple[str, ...] = ()
     data: str | None = None
     through_filter: bool = False
+    loader: str | None = None
     expected: Mapping[str, str] = dataclasses.field(default_factory=_nothing)
 
     def missing(self) -> list[str]:

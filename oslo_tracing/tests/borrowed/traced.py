@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import collections
 import contextvars
+import importlib
 import logging
 import traceback
 from typing import Any
@@ -59,9 +60,12 @@ class Traced:
     """Keeps tracing on, and a span active around each test.
 
     :param through_filter: send what WebOb requests through our filter.
+    :param loader: a function whose applications get our filter in front.
     """
 
-    def __init__(self, through_filter: bool) -> None:
+    def __init__(
+        self, through_filter: bool, loader: str | None = None
+    ) -> None:
         self._reporter = _Reporter()
         # Whoever reports asks the module for it.
         setattr(_guard, '_REPORTER', self._reporter)
@@ -73,6 +77,8 @@ class Traced:
         self._set_up()
         if through_filter:
             _send_through_filter()
+        if loader is not None:
+            _put_in_front(loader)
 
     def enter(self, test: Any) -> None:
         """Make a span of its own active for a test."""
@@ -169,3 +175,17 @@ def _send_through_filter() -> None:
         return original(self, traced, *args, **kwargs)
 
     setattr(request.BaseRequest, 'call_application', call_application)
+
+
+def _put_in_front(loader: str) -> None:
+    """Put our filter before every application that a function returns."""
+    from oslo_tracing import middleware
+
+    name, _colon, function = loader.partition(':')
+    module = importlib.import_module(name)
+    original = getattr(module, function)
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        return middleware.TracingMiddleware(original(*args, **kwargs))
+
+    setattr(module, function, load)
