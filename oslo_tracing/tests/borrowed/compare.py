@@ -95,6 +95,8 @@ def run(
         if suite.through_filter:
             command.append('--through-filter')
         command.extend(f'--enable={option}' for option in suite.enable)
+        if suite.loader is not None:
+            command.append(f'--loader={suite.loader}')
         command.extend(f'--without={package}' for package in suite.without)
         command.extend(f'--only={test}' for test in only)
         died = None

@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument('--traced', action='store_true')
     parser.add_argument('--through-filter', action='store_true')
     parser.add_argument('--enable', action='append', default=[])
+    parser.add_argument('--loader')
     parser.add_argument('--without', action='append', default=[])
     parser.add_argument('--only', action='append', default=[])
     arguments = parser.parse_args()
@@ -170,7 +171,9 @@ def main() -> None:
         from oslo_tracing.tests.borrowed import traced
 
         tracing = traced.Traced(
-            arguments.through_filter, dict.fromkeys(arguments.enable, True)
+            arguments.through_filter,
+            dict.fromkeys(arguments.enable, True),
+            arguments.loader,
         )
     outcomes = Outcomes(write, tracing)
     load(arguments.package, arguments.without, arguments.only).run(outcomes)

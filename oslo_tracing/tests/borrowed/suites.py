@@ -42,6 +42,8 @@ class Suite:
         filter; nothing else in the suite would.
     :ivar enable: options of ``[tracing]`` that are off by default, and in
         the traced run on.
+    :ivar loader: a function of the library, as ``module:function``, that
+        returns an application; our filter is put in front of it.
     :ivar expected: tests whose outcome must differ, each with the reason.
     :ivar leave_open: tests that must leave a span active, each with the
         reason.
@@ -55,6 +57,7 @@ class Suite:
     data: str | None = None
     through_filter: bool = False
     enable: tuple[str, ...] = ()
+    loader: str | None = None
     expected: Mapping[str, str] = dataclasses.field(default_factory=_nothing)
     leave_open: Mapping[str, str] = dataclasses.field(default_factory=_nothing)
 

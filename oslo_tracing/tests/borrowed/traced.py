@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import collections
 import contextvars
+import importlib
 import logging
 import traceback
 from typing import Any
@@ -60,9 +61,15 @@ class Traced:
 
     :param through_filter: send what WebOb requests through our filter.
     :param options: of ``[tracing]``, with their values.
+    :param loader: a function whose applications get our filter in front.
     """
 
-    def __init__(self, through_filter: bool, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        through_filter: bool,
+        options: dict[str, Any],
+        loader: str | None = None,
+    ) -> None:
         self._options = options
         self._reporter = _Reporter()
         # Whoever reports asks the module for it.
@@ -75,6 +82,8 @@ class Traced:
         self._set_up()
         if through_filter:
             _send_through_filter()
+        if loader is not None:
+            _put_in_front(loader)
 
     def enter(self, test: Any) -> None:
         """Make a span of its own active for a test."""
@@ -171,3 +180,17 @@ def _send_through_filter() -> None:
         return original(self, traced, *args, **kwargs)
 
     setattr(request.BaseRequest, 'call_application', call_application)
+
+
+def _put_in_front(loader: str) -> None:
+    """Put our filter before every application that a function returns."""
+    from oslo_tracing import middleware
+
+    name, _colon, function = loader.partition(':')
+    module = importlib.import_module(name)
+    original = getattr(module, function)
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        return middleware.TracingMiddleware(original(*args, **kwargs))
+
+    setattr(module, function, load)

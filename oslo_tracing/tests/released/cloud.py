@@ -60,6 +60,7 @@ class Cloud(fixtures.Fixture):
         self._test = test
         self.tracing = tracing
         self.exchanges: list[recorder.Exchange] = []
+        self._programs: list[programs.Program] = []
         self._recorders: dict[str, recorder.Recorder] = {}
 
     def _setUp(self) -> None:
@@ -109,7 +110,13 @@ class Cloud(fixtures.Fixture):
         """Keep a program running as long as the cloud."""
         if isinstance(self._test, testtools.TestCase):
             program.show_in(self._test)
+        self._programs.append(program)
         return self.useFixture(program)
+
+    def stop(self) -> None:
+        """End all programs, the last one first; their spans are written."""
+        while self._programs:
+            self._programs.pop().stop()
 
     def serve(
         self,
@@ -161,13 +168,13 @@ class Cloud(fixtures.Fixture):
     def spans(self) -> list[model.Trace]:
         """Return the traces that have been written until now."""
         source = sources.open_source(str(self.traces))
+        found: dict[str, list[model.Span]] = {}
         try:
-            found = []
-            for summary in source.summaries():
-                found.extend(source.find(summary.trace_id))
-            return found
+            for span in source.spans():
+                found.setdefault(span.trace_id, []).append(span)
         finally:
             source.close()
+        return [model.Trace(*trace) for trace in found.items()]
 
 
 def _uwsgi(

@@ -35,6 +35,8 @@ def keystone(cloud: cloud_module.Cloud) -> None:
         {
             'DEFAULT': {'public_endpoint': url},
             'database': {'connection': cloud.database()},
+            # The least: passwords are no secrets here.
+            'identity': {'password_hash_rounds': '4'},
             'fernet_tokens': {'key_repository': str(directory / 'fernet')},
             'credential': {'key_repository': str(directory / 'credential')},
         },
@@ -118,9 +120,12 @@ def glance(cloud: cloud_module.Cloud, *, by: str = 'gunicorn') -> None:
     )
 
 
-def connect(cloud: cloud_module.Cloud) -> Any:
-    """Return openstacksdk's connection, of the administrator."""
-    options: dict[str, Any] = dict(credentials(cloud))
+def connect(cloud: cloud_module.Cloud, **whose: str) -> Any:
+    """Return openstacksdk's connection, of the administrator.
+
+    :param whose: other credentials than these.
+    """
+    options: dict[str, Any] = {**credentials(cloud), **whose}
     del options['www_authenticate_uri']
     return openstack.connect(
         load_yaml_config=False, load_envvars=False, **options
