@@ -155,10 +155,14 @@ def ids(
 
 
 def request_id_of(headers: Iterable[tuple[str, str]]) -> str | None:
-    """Return the request id that a response tells, if it does."""
+    """Return the request id that a response tells.
+
+    :returns: empty where that is none of the usual form, None where the
+        response tells none.
+    """
     for name, value in headers:
         if name.lower() == 'x-openstack-request-id':
-            return value if _is_request_id(value) else None
+            return value if _is_request_id(value) else ''
     return None
 
 

@@ -252,7 +252,11 @@ class Request:
         found = _wsgi_environ.ids(self._environ, current, self._said_confirmed)
         if attribute_names.OPENSTACK_REQUEST_ID not in found:
             told = _wsgi_environ.request_id_of(self._headers)
-            if told is not None:
+            if told is None and self._status is not None:
+                # Nobody needed one, as where a service tells its versions;
+                # that of the trace finds the request all the same.
+                told = context_module.take_request_id(self.context)
+            if told:
                 found[attribute_names.OPENSTACK_REQUEST_ID] = told
         if found:
             self._span.set_attributes(found)

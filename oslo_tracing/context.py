@@ -181,9 +181,17 @@ def offer_request_id(
     return otel_context.set_value(_REQUEST_ID, [started.trace_id], current)
 
 
-def take_request_id() -> str | None:
-    """Return the request id on offer, to the first who asks."""
-    offered: Any = otel_context.get_current().get(_REQUEST_ID)
+def take_request_id(
+    current: otel_context.Context | None = None,
+) -> str | None:
+    """Return the request id on offer, to the first who asks.
+
+    :param current: a context that a request runs under, None for the one
+        that is active.
+    """
+    if current is None:
+        current = otel_context.get_current()
+    offered: Any = current.get(_REQUEST_ID)
     try:
         # Threads may race for it: only one gets it from a list.
         return f'req-{uuid.UUID(int=offered.pop())}' if offered else None

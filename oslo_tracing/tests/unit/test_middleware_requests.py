@@ -75,6 +75,7 @@ class WhatIsToldTest(RequestTest):
         self.assertEqual('oslo_tracing.wsgi', span.instrumentation_scope.name)
         self.assertIsNone(span.parent)
         self.assertIs(trace.StatusCode.UNSET, span.status.status_code)
+        own = f'req-{uuid.UUID(int=span.context.trace_id)}'
         self.assertEqual(
             {
                 'http.request.method': 'GET',
@@ -86,6 +87,7 @@ class WhatIsToldTest(RequestTest):
                 'client.address': '192.0.2.7',
                 'user_agent.original': 'nova-client',
                 'network.protocol.version': '1.1',
+                'openstack.request_id': own,
                 'openstack.sampling.name': 'GET /v2.1/servers/{id}',
             },
             dict(span.attributes),
@@ -681,6 +683,35 @@ class RequestIdTest(RequestTest):
         self.record(request_id_is_trace_id=False)
         of_trace, made = self.ids_made()
         self.assertNotIn(of_trace, made)
+        span = self.span_of(wsgi.hello)
+        self.assertNotIn('openstack.request_id', span.attributes)
+
+    def test_a_new_trace_has_one_where_nobody_makes_one(self):
+        # As where a service answers with its versions.
+        self.record()
+        span = self.span_of(wsgi.hello)
+        self.assertEqual(
+            f'req-{uuid.UUID(int=span.context.trace_id)}',
+            span.attributes['openstack.request_id'],
+        )
+        span = self.span_of(wsgi.hello, HTTP_TRACEPARENT=CALLER)
+        self.assertNotIn('openstack.request_id', span.attributes)
+
+    def test_an_id_of_the_services_own_is_not_replaced(self):
+        self.record()
+        app = wsgi.saying(
+            '200 OK', headers=[('X-OpenStack-Request-ID', 'of another form')]
+        )
+        self.assertNotIn('openstack.request_id', self.span_of(app).attributes)
+
+    def test_an_id_that_nobody_keeps_is_not_told(self):
+        self.record()
+
+        def app(environ, start_response):
+            oslo_context.generate_request_id()
+            return wsgi.hello(environ, start_response)
+
+        self.assertNotIn('openstack.request_id', self.span_of(app).attributes)
 
 
 class IgnoredPathsTest(RequestTest):
