@@ -20,7 +20,6 @@ are told, arguments and results only where the operator wants them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from collections.abc import Mapping
 import re
 from typing import Any
 
@@ -98,29 +97,29 @@ class Names:
 def is_sql(info: Any) -> bool:
     """Say whether a point is that of a statement: it has a span already."""
     return (
-        isinstance(info, Mapping)
+        isinstance(info, dict)
         and _SQL in info
-        and isinstance(info[_SQL], Mapping)
+        and isinstance(info[_SQL], dict)
         and 'statement' in info[_SQL]
     )
 
 
 def is_sql_error(info: Any) -> bool:
     """Say whether the end of a point is that of a failed statement."""
-    return isinstance(info, Mapping) and _SQL in info and 'etype' in info
+    return isinstance(info, dict) and _SQL in info and 'etype' in info
 
 
 def is_http(info: Any) -> bool:
     """Say whether a point is that of a request, in or out: the same."""
-    if not isinstance(info, Mapping):
+    if not isinstance(info, dict):
         return False
     if 'requests' in info:
-        return isinstance(info['requests'], Mapping)
+        return isinstance(info['requests'], dict)
     request = info.get('request')
-    return isinstance(request, Mapping) and request.keys() == _REQUEST
+    return isinstance(request, dict) and request.keys() == _REQUEST
 
 
-def error_class(info: Mapping[Any, Any]) -> str | None:
+def error_class(info: dict[Any, Any]) -> str | None:
     """Return the class of the error that ended a point, or None."""
     kind = info.get('etype')
     if kind is None or kind == '':
@@ -141,7 +140,7 @@ def attributes(info: Any, arguments: bool) -> dict[str, Any]:
 
     :param arguments: those and results too.
     """
-    if not isinstance(info, Mapping) or not info:
+    if not isinstance(info, dict) or not info:
         return {}
     if not arguments and len(info) == 1 and _FUNCTION in info:
         # The usual one.
@@ -158,7 +157,7 @@ def attributes(info: Any, arguments: bool) -> dict[str, Any]:
 
 
 def _plain(
-    info: Mapping[Any, Any], arguments: bool, depth: int
+    info: dict[Any, Any], arguments: bool, depth: int
 ) -> Iterator[tuple[str, Any]]:
     for key, value in list(info.items())[:_MAX_VALUES]:
         if (
@@ -169,7 +168,7 @@ def _plain(
             or _shapes.is_sensitive(key, alone=False)
         ):
             continue
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             if depth < _MAX_DEPTH:
                 for path, inner in _plain(value, arguments, depth + 1):
                     yield f'{key}.{path}', inner
@@ -178,10 +177,10 @@ def _plain(
 
 
 def _function(info: Any) -> str | None:
-    if not isinstance(info, Mapping):
+    if not isinstance(info, dict):
         return None
     function = info.get(_FUNCTION)
-    name = function.get('name') if isinstance(function, Mapping) else None
+    name = function.get('name') if isinstance(function, dict) else None
     if type(name) is not str or not _QUALIFIED.fullmatch(name):
         return None
     return name.replace('<locals>.', '')

@@ -20,7 +20,6 @@ that nobody ends spoils nothing that comes after.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import contextvars
 import sys
 from typing import Any
@@ -173,7 +172,7 @@ class Points:
             point.span.end()
 
     def _tell(self, span: trace.Span, info: Any) -> None:
-        if not isinstance(info, Mapping):
+        if not isinstance(info, dict):
             return
         span.set_attributes(told.attributes(info, self.records_arguments))
         kind = told.error_class(info)

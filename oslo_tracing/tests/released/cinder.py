@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import pathlib
 import re
@@ -43,6 +44,12 @@ def knows_native_threads():
     # Not by importing it, which loads eventlet into the tests.
     found = importlib.util.find_spec('cinder')
     return pathlib.Path(found.origin).with_name('monkey_patch.py').exists()
+
+
+def _client_wants_images():
+    """Tell whether no volume is made where there is no image service."""
+    version = importlib.metadata.version('python-openstackclient')
+    return int(version.partition('.')[0]) < 10
 
 
 class Cinder:
@@ -83,12 +90,18 @@ class Cinder:
         conf = cloud.configure('cinder', self._sections(test, paste, profiler))
         self._conf = f'--config-file={conf}'
         cloud.run('cinder-manage', self._conf, 'db', 'sync')
+        connection = services.connect(cloud)
         services.register(
-            services.connect(cloud),
+            connection,
             'block-storage',
             'cinder',
             f'{cloud.url("cinder")}/v3',
         )
+        if _client_wants_images():
+            services.register(
+                connection, 'image', 'glance', cloud.url('glance')
+            )
+            services.glance(cloud)
         if api_by == 'command':
             self.api = self._start('cinder-api', self._listens)
             cloud.answers_at('cinder', self._port)
