@@ -90,6 +90,22 @@ class RuntimesTest(base.TestCase):
         pool.waitall()
         self.check(_ROUNDS)
 
+    def test_each_green_thread_has_a_profiler_of_its_own(self):
+        # The storage of osprofiler is that of the thread, where its module
+        # was imported before eventlet has patched it.
+        def request():
+            with oslo_tracing.span('request', root=True):
+                profiler.init('key')
+                eventlet.sleep(0)
+                trace_id = oslo_tracing.current_trace_id()
+                base_id = profiler.get().get_base_id()
+                eventlet.sleep(0)
+                return base_id.replace('-', '') == trace_id
+
+        found = [eventlet.spawn(request) for _n in range(15)]
+        self.assertEqual([True] * 15, [one.wait() for one in found])
+        self.assertIsNone(profiler.get())
+
     def test_bare_threads(self):
         together = threading.Barrier(4)
 
