@@ -438,10 +438,10 @@ class Propagation:
 
     def _formats(self, context: otel_context.Context) -> dict[str, str]:
         """Return the headers of all configured formats, with no proof."""
-        span = _span(context)
+        span = _current.span_in(context)
         span_context = span.get_span_context()
         found: dict[str, str] = {}
-        if not span_context.is_valid:
+        if not span_context[_current.VALID]:
             return found
         for other in self._others:
             found.update(other.headers(span))
