@@ -93,8 +93,8 @@ URL_SCHEME: Final = 'url.scheme'
 USER_AGENT_ORIGINAL: Final = 'user_agent.original'
 
 #: What others call some of these, or called them once; never recorded by us.
-OLD_DB_STATEMENT: Final = 'db.statement'
-OLD_DB_SYSTEM: Final = 'db.system'
+DB_STATEMENT: Final = 'db.statement'
+DB_SYSTEM: Final = 'db.system'
 
 #: Of the statements below a span that got none of their own.
 OPENSTACK_DB_COUNT: Final = 'openstack.db.count'
