@@ -188,6 +188,14 @@ class Cleaner:
         if type(span) is _span.Span:
             if span.rough or span.length_limit > self._limit:
                 return False
+            if (
+                self._resource is None
+                or self._resource[0] is not span.resource
+            ):
+                own = self._own(span.resource)
+                if own is not span.resource:
+                    # Once for each tracer, in a child that was forked.
+                    span.belong_to(own)
         elif not (
             _is_short(span.name)
             and not span.status.description

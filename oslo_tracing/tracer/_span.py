@@ -159,6 +159,13 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     def resource(self) -> resources.Resource:
         return self._shared.resource
 
+    def belong_to(self, resource: resources.Resource) -> None:
+        """Tell what this process is, for all spans of the same tracer.
+
+        A tracer that a parent has made knows the parent's.
+        """
+        self._shared.resource = resource
+
     @property
     def instrumentation_scope(self) -> instrumentation.InstrumentationScope:
         return self._shared.scope

@@ -14,6 +14,7 @@
 
 import gc
 import itertools
+import os
 import random
 import sys
 import threading
@@ -507,6 +508,24 @@ class CleanTest(_Case):
         span.end()
         state = self.cleaner.clean(span).context.trace_state
         self.assertLessEqual(len(state.to_header()), 512)
+
+    def test_in_a_forked_child_they_belong_to_it(self):
+        of_parent = resources.Resource({'process.pid': 1, 'whose': 'parent'})
+        of_child = resources.Resource(
+            {'process.pid': os.getpid(), 'whose': 'child'}
+        )
+        cleaner = _clean.Cleaner(support.settings(), lambda: of_child)
+        tracer, spans = self.made(
+            resource=of_parent,
+            span_limits=sdk_trace.SpanLimits(max_attribute_length=4096),
+        )
+        for name in ('a', 'Zürich', 'b', 'c'):
+            tracer.start_span(name).end()
+        cleaned = [cleaner.clean(span) for span in spans]
+        for span in cleaned:
+            self.assertEqual('child', span.resource.attributes['whose'])
+        for number in (0, 2, 3):
+            self.assertIs(spans[number], cleaned[number])
 
     def test_what_is_excluded_is_looked_for(self):
         settings = support.settings(excluded_attributes=['secret*'])
