@@ -223,9 +223,9 @@ class AsTheSdkTest(_Case):
                 id_generator=_Ids(),
                 span_limits=sdk_trace.SpanLimits(**limits),
             )
-            for seed in range(300):
+            for seed in range(150):
                 _Uses(seed).apply(tracer)
-            self.assertEqual(300, len(spans))
+            self.assertEqual(150, len(spans))
             found.append([_everything(span) for span in spans])
         for theirs, ours in zip(*found, strict=True):
             self.assertEqual(theirs, ours)
