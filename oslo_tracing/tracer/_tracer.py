@@ -172,6 +172,7 @@ class Tracer(sdk_trace.Tracer):
                 'parent_span_context must be a SpanContext or None.'
             )
         given: Any
+        inherited: int
         if parent is not None and parent.is_valid:
             trace_id, inherited = parent.trace_id, parent.trace_flags
             flags = inherited & _RANDOM
