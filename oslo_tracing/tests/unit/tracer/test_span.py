@@ -32,6 +32,8 @@ from opentelemetry import trace
 from oslo_tracing import exceptions
 from oslo_tracing.exporters import _clean
 from oslo_tracing import fixture
+from oslo_tracing.propagation import marking
+from oslo_tracing.propagation import w3c
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
 from oslo_tracing import tracer as tracer_module
@@ -659,6 +661,33 @@ class TracerTest(_Case):
         remote = trace.set_span_in_context(trace.NonRecordingSpan(_FAR))
         self.assertTrue(tracer.start_span('a', remote).is_recording())
         self.assertEqual(2, len(asked))
+
+    def test_marks_of_our_traces_are_handed_down(self):
+        asked = []
+
+        class Following(_Recording):
+            follows_local = True
+
+            def should_sample(self, *args, **kwargs):
+                asked.append(args)
+                return sampling.SamplingResult(
+                    sampling.Decision.RECORD_AND_SAMPLE
+                )
+
+        tracer, spans = self.made(
+            sampler=marking.Marking(
+                Following(sampling.Decision.RECORD_AND_SAMPLE)
+            )
+        )
+        with tracer.start_as_current_span('root'):
+            tracer.start_span('leaf').end()
+        strangers = trace.set_span_in_context(trace.NonRecordingSpan(_NEAR))
+        tracer.start_span('theirs', strangers).end()
+        self.assertEqual(
+            [True, True, False],
+            [w3c.is_ours(span.get_span_context()) for span in spans],
+        )
+        self.assertEqual(1, len(asked))
 
     def test_processors_of_others(self):
         seen = []
