@@ -37,6 +37,7 @@ from opentelemetry.sdk.util import instrumentation
 from opentelemetry import trace
 
 from oslo_tracing import attributes as names
+from oslo_tracing.exporters import _copies
 from oslo_tracing.exporters import _hide
 from oslo_tracing.exporters import _values
 from oslo_tracing.tracer import _span
@@ -51,51 +52,6 @@ TRACESTATE_LIMIT: Final = 512
 
 _OURS: Final = 'oslo_tracing'
 _MAX_TIME: Final = 2**63 - 1
-_MAX_COUNT: Final = 2**32 - 1
-
-
-class _Span(sdk_trace.ReadableSpan):
-    """A span that remembers the dropped counts of the one it copies."""
-
-    def __init__(self, origin: sdk_trace.ReadableSpan, **fields: Any) -> None:
-        super().__init__(**fields)
-        self._dropped = (
-            _count(origin.dropped_attributes),
-            _count(origin.dropped_events),
-            _count(origin.dropped_links),
-        )
-
-    @property
-    def dropped_attributes(self) -> int:
-        return self._dropped[0]
-
-    @property
-    def dropped_events(self) -> int:
-        return self._dropped[1]
-
-    @property
-    def dropped_links(self) -> int:
-        return self._dropped[2]
-
-
-class _Event(sdk_trace.Event):
-    def __init__(self, origin: sdk_trace.Event, **fields: Any) -> None:
-        super().__init__(**fields)
-        self._dropped = _count(origin.dropped_attributes)
-
-    @property
-    def dropped_attributes(self) -> int:
-        return self._dropped
-
-
-class _Link(trace.Link):
-    def __init__(self, origin: trace.Link, **fields: Any) -> None:
-        super().__init__(**fields)
-        self._dropped = _count(origin.dropped_attributes)
-
-    @property
-    def dropped_attributes(self) -> int:
-        return self._dropped
 
 
 class Cleaner:
@@ -178,7 +134,7 @@ class Cleaner:
             and isinstance(span.kind, trace.SpanKind)
         ):
             return span
-        return _Span(span, kind=trace.SpanKind(span.kind), **fields)
+        return _copies.Span(span, kind=trace.SpanKind(span.kind), **fields)
 
     def _is_plain(self, span: sdk_trace.ReadableSpan) -> bool:
         """Whether a span is one of the many that need no second look.
@@ -188,6 +144,14 @@ class Cleaner:
         if type(span) is _span.Span:
             if span.rough or span.length_limit > self._limit:
                 return False
+            if (
+                self._resource is None
+                or self._resource[0] is not span.resource
+            ):
+                own = self._own(span.resource)
+                if own is not span.resource:
+                    # Once for each tracer, in a child that was forked.
+                    span.belong_to(own)
         elif not (
             _is_short(span.name)
             and not span.status.description
@@ -251,14 +215,16 @@ class Cleaner:
         time = _time(event.timestamp)
         if clean is found and name is event.name and time is event.timestamp:
             return event
-        return _Event(event, name=name, attributes=clean, timestamp=time)
+        return _copies.Event(
+            event, name=name, attributes=clean, timestamp=time
+        )
 
     def _link(self, link: trace.Link) -> trace.Link:
         context = self._context(_required(link.context))
         clean = self._attributes(link.attributes)
         if context is link.context and clean is link.attributes:
             return link
-        return _Link(link, context=context, attributes=clean)
+        return _copies.Link(link, context=context, attributes=clean)
 
     def _status(
         self,
@@ -433,7 +399,3 @@ def _time(time: Any) -> int:
         return max(0, min(int(time), _MAX_TIME))
     except (TypeError, ValueError, OverflowError):
         return 0
-
-
-def _count(count: Any) -> int:
-    return max(0, min(int(count or 0), _MAX_COUNT))

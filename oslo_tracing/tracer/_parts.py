@@ -65,11 +65,12 @@ class Link(trace.Link):
         return self._dropped
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Shared:
     """What all spans of a tracer have in common.
 
-    :ivar resource: what the process is.
+    :ivar resource: what the process is. Whoever exports replaces that of a
+        parent in a forked child.
     :ivar scope: who records.
     :ivar ended: gets every span that has ended.
     :ivar describe: gives the attributes of an exception's event.

@@ -39,6 +39,7 @@ _UNSET: Final = trace.StatusCode.UNSET
 _OK: Final = trace.StatusCode.OK
 _NOT_SET: Final = trace.Status(_UNSET)
 _OPEN: Final = object()
+_NONE: Final = (0, 0, 0)
 #: Of an ended span that has neither events nor links; never added to.
 _NOTHING: Final[dict[Any, Any]] = {}
 #: What exporters take as it is.
@@ -118,7 +119,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         self._shared = shared
         self._on_error = on_error
         # Attributes, events and links.
-        self._dropped = (dropped, 0, 0)
+        self._dropped = (dropped, 0, 0) if dropped else _NONE
         # Events and links in their order, and that it has not ended.
         self._more: dict[Any, Any] = {_OPEN: True}
         self.rough = rough or not _is_short(name)
@@ -158,6 +159,13 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     @property
     def resource(self) -> resources.Resource:
         return self._shared.resource
+
+    def belong_to(self, resource: resources.Resource) -> None:
+        """Tell what this process is, for all spans of the same tracer.
+
+        A tracer that a parent has made knows the parent's.
+        """
+        self._shared.resource = resource
 
     @property
     def instrumentation_scope(self) -> instrumentation.InstrumentationScope:

@@ -172,16 +172,17 @@ class Tracer(sdk_trace.Tracer):
                 'parent_span_context must be a SpanContext or None.'
             )
         given: Any
+        inherited: int
         if parent is not None and parent.is_valid:
-            trace_id = parent.trace_id
-            flags = parent.trace_flags & _RANDOM
+            trace_id, inherited = parent.trace_id, parent.trace_flags
+            flags = inherited & _RANDOM
         else:
-            parent = None
+            parent, inherited = None, 0
             trace_id = self.id_generator.generate_trace_id()
             flags = _RANDOM if self._random and self._random() else 0
         if parent is not None and self._follows and not parent.is_remote:
             given, state = attributes, parent.trace_state
-            recorded = sampled = bool(parent.trace_flags & _SAMPLED)
+            recorded = sampled = bool(inherited & _SAMPLED)
         else:
             result: Any = self.sampler.should_sample(
                 context, trace_id, name, kind, attributes, links or ()
@@ -216,8 +217,8 @@ class Tracer(sdk_trace.Tracer):
             dropped,
             time.time_ns() if start_time is None else start_time,
             shared,
-            (record_exception and _span.RECORD_ERROR)
-            | (set_status_on_exception and _span.SET_STATUS),
+            (_span.RECORD_ERROR if record_exception else 0)
+            | (_span.SET_STATUS if set_status_on_exception else 0),
         )
         for link in links or ():
             if link:

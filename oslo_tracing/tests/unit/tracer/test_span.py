@@ -14,6 +14,7 @@
 
 import gc
 import itertools
+import os
 import random
 import sys
 import threading
@@ -31,6 +32,8 @@ from opentelemetry import trace
 from oslo_tracing import exceptions
 from oslo_tracing.exporters import _clean
 from oslo_tracing import fixture
+from oslo_tracing.propagation import marking
+from oslo_tracing.propagation import w3c
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
 from oslo_tracing import tracer as tracer_module
@@ -222,9 +225,9 @@ class AsTheSdkTest(_Case):
                 id_generator=_Ids(),
                 span_limits=sdk_trace.SpanLimits(**limits),
             )
-            for seed in range(300):
+            for seed in range(150):
                 _Uses(seed).apply(tracer)
-            self.assertEqual(300, len(spans))
+            self.assertEqual(150, len(spans))
             found.append([_everything(span) for span in spans])
         for theirs, ours in zip(*found, strict=True):
             self.assertEqual(theirs, ours)
@@ -508,6 +511,24 @@ class CleanTest(_Case):
         state = self.cleaner.clean(span).context.trace_state
         self.assertLessEqual(len(state.to_header()), 512)
 
+    def test_in_a_forked_child_they_belong_to_it(self):
+        of_parent = resources.Resource({'process.pid': 1, 'whose': 'parent'})
+        of_child = resources.Resource(
+            {'process.pid': os.getpid(), 'whose': 'child'}
+        )
+        cleaner = _clean.Cleaner(support.settings(), lambda: of_child)
+        tracer, spans = self.made(
+            resource=of_parent,
+            span_limits=sdk_trace.SpanLimits(max_attribute_length=4096),
+        )
+        for name in ('a', 'Zürich', 'b', 'c'):
+            tracer.start_span(name).end()
+        cleaned = [cleaner.clean(span) for span in spans]
+        for span in cleaned:
+            self.assertEqual('child', span.resource.attributes['whose'])
+        for number in (0, 2, 3):
+            self.assertIs(spans[number], cleaned[number])
+
     def test_what_is_excluded_is_looked_for(self):
         settings = support.settings(excluded_attributes=['secret*'])
         cleaner = _clean.Cleaner(settings, lambda: _RESOURCE)
@@ -640,6 +661,33 @@ class TracerTest(_Case):
         remote = trace.set_span_in_context(trace.NonRecordingSpan(_FAR))
         self.assertTrue(tracer.start_span('a', remote).is_recording())
         self.assertEqual(2, len(asked))
+
+    def test_marks_of_our_traces_are_handed_down(self):
+        asked = []
+
+        class Following(_Recording):
+            follows_local = True
+
+            def should_sample(self, *args, **kwargs):
+                asked.append(args)
+                return sampling.SamplingResult(
+                    sampling.Decision.RECORD_AND_SAMPLE
+                )
+
+        tracer, spans = self.made(
+            sampler=marking.Marking(
+                Following(sampling.Decision.RECORD_AND_SAMPLE)
+            )
+        )
+        with tracer.start_as_current_span('root'):
+            tracer.start_span('leaf').end()
+        strangers = trace.set_span_in_context(trace.NonRecordingSpan(_NEAR))
+        tracer.start_span('theirs', strangers).end()
+        self.assertEqual(
+            [True, True, False],
+            [w3c.is_ours(span.get_span_context()) for span in spans],
+        )
+        self.assertEqual(1, len(asked))
 
     def test_processors_of_others(self):
         seen = []
