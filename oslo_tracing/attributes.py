@@ -86,8 +86,8 @@ URL_SCHEME: Final = 'url.scheme'
 USER_AGENT_ORIGINAL: Final = 'user_agent.original'
 
 #: What others call some of these, or called them once; never recorded by us.
-OLD_DB_STATEMENT: Final = 'db.statement'
-OLD_DB_SYSTEM: Final = 'db.system'
+DB_STATEMENT: Final = 'db.statement'
+DB_SYSTEM: Final = 'db.system'
 
 OPENSTACK_DB_ROWS: Final = 'openstack.db.rows'
 OPENSTACK_DOMAIN_ID: Final = 'openstack.domain_id'

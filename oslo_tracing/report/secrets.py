@@ -136,15 +136,13 @@ def _attribute(
         return _shapes.REDACTED
     if ours and key in _AS_RECORDED:
         return value
-    if key in (names.DB_QUERY_TEXT, names.OLD_DB_STATEMENT):
+    if key in (names.DB_QUERY_TEXT, names.DB_STATEMENT):
         return _statement(value, values)
     return _value(value, ours, depth)
 
 
 def _statement(value: Any, values: Mapping[str, Any]) -> str:
-    dialect = values.get(names.DB_SYSTEM_NAME) or values.get(
-        names.OLD_DB_SYSTEM
-    )
+    dialect = values.get(names.DB_SYSTEM_NAME) or values.get(names.DB_SYSTEM)
     return sql.statement(value, False, str(dialect or '')) or ''
 
 
