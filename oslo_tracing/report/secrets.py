@@ -142,9 +142,7 @@ def _attribute(
 
 
 def _statement(value: Any, values: Mapping[str, Any]) -> str:
-    dialect = values.get(names.DB_SYSTEM_NAME) or values.get(
-        names.DB_SYSTEM
-    )
+    dialect = values.get(names.DB_SYSTEM_NAME) or values.get(names.DB_SYSTEM)
     return sql.statement(value, False, str(dialect or '')) or ''
 
 
