@@ -20,7 +20,7 @@ from benchmarks import growing
 
 _SPANS = (5, 15, 50, 150, 500)
 # Less than what a queue holds, so that none is lost between two flushes.
-_A_TURN = 1500
+_A_TURN = 1000
 
 
 def measure() -> list[dict[str, Any]]:
@@ -30,7 +30,7 @@ def measure() -> list[dict[str, Any]]:
             (spans, {'count': _A_TURN // spans, 'statements': spans - 1})
             for spans in _SPANS
         ],
-        turns=8,
+        turns=5,
     )
 
 

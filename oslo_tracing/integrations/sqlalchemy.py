@@ -164,6 +164,7 @@ class _Listeners:
 
     def _around_one(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Record a statement of which no event tells."""
+        recorder = self._recorder
 
         def execute(
             conn: Any,
@@ -180,16 +181,17 @@ class _Listeners:
             many = context.executemany
             given = context.parameters
             text = context.statement
-            self.before(
-                conn,
-                context.cursor,
-                text,
-                given if many else given[0],
-                context,
-                many,
-            )
+            try:
+                recorder.begin(
+                    conn, text, given if many else given[0], context, many
+                )
+            except Exception:
+                _guard.report('noting an SQL statement')
             result = original(conn, dialect, context, statement, parameters)
-            self.after(conn, context.cursor, text, given, context, many)
+            try:
+                recorder.succeeded(text, context.cursor, context)
+            except Exception:
+                _guard.report('recording an SQL statement')
             return result
 
         return execute
