@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from benchmarks import growing
@@ -35,7 +36,24 @@ def measure() -> list[dict[str, Any]]:
 
 
 def show(found: list[dict[str, Any]]) -> str:
-    """Return it as a table."""
-    return growing.show(
+    """Return it as a table, and what each span more costs."""
+    shown = growing.show(
         'Added CPU time of a span in us, by spans of a request', 'spans', found
+    )
+    more = [
+        {
+            'point': f'{few["point"]} to {many["point"]}',
+            'span_us': {
+                name: (
+                    many['span_us'][name] * many['point']
+                    - few['span_us'][name] * few['point']
+                )
+                / (many['point'] - few['point'])
+                for name in many['span_us']
+            },
+        }
+        for few, many in itertools.pairwise(found)
+    ]
+    return f'{shown}\n\n' + growing.show(
+        'The same, of each span that there is more', 'spans', more
     )
