@@ -13,5 +13,5 @@
 """What tracing costs, beside what else an operator could use.
 
 ``tox -e benchmark``, or ``python -m benchmarks`` where all of them are
-installed. See doc/source/contributor/performance.rst.
+installed. See doc/source/admin/performance.rst.
 """

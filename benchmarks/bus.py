@@ -56,7 +56,8 @@ class _Prompt:
     def sleep(self, seconds: float) -> None:
         with self._arrived:
             if getattr(self._seen, 'count', -1) == self._count:
-                self._arrived.wait(seconds)
+                # Longer: a process that waits for its turn shall be quiet.
+                self._arrived.wait(max(seconds, 1.0))
             self._seen.count = self._count
 
     def wake(self) -> None:

@@ -28,7 +28,7 @@ _TIMES = {
 }
 
 
-def measure(rounds: int = 7) -> dict[str, Any]:
+def measure(rounds: int = 5) -> dict[str, Any]:
     """Return CPU times in ms, of processes that have imported the rest."""
     told = []
     with processes.sink() as url:

@@ -77,7 +77,10 @@ class Server:
         self._tracer: trace.Tracer = tracing.tracer('wsgi')
         self._sampling = tracing.sampling
         self._unrecorded = _wsgi_unrecorded.Draw(
-            tracing.sampling, _RULES, bool(tracing.settings.signing_keys)
+            tracing.sampling,
+            tracing.provider,
+            _RULES,
+            bool(tracing.settings.signing_keys),
         )
         self._gate = trust.Gate(
             tracing.settings, tracing.propagation, tracing.may_force

@@ -18,7 +18,7 @@ their request id, is in their log lines, and goes where they go.
 
 from __future__ import annotations
 
-import os
+from typing import Any
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
@@ -42,14 +42,21 @@ class Draw:
     """Draws ids, and looks whether they are kept.
 
     :param sampling: decides.
+    :param provider: makes them; the one that asks ``sampling``.
     :param kind: which of the ``sampling_rules`` are for what starts.
     :param signs: traces that start here are marked as ours.
     """
 
     def __init__(
-        self, sampling: pipeline.Pipeline, kind: str, signs: bool
+        self,
+        sampling: pipeline.Pipeline,
+        provider: Any,
+        kind: str,
+        signs: bool,
     ) -> None:
         self._sampling = sampling
+        # Somebody else's need not have them, and is not asked.
+        self._ids: Any = getattr(provider, 'id_generator', None)
         self._kind = kind
         self._state = w3c.OURS if signs else w3c.NO_TRACESTATE
 
@@ -70,16 +77,17 @@ class Draw:
         least = self._sampling.least(self._kind, name)
         if least is None or where:
             return None
-        drawn = os.urandom(24)
-        trace_id = int.from_bytes(drawn[:16], 'big')
-        span_id = int.from_bytes(drawn[16:], 'big')
-        if not trace_id or not span_id:
-            return None
+        trace_id: int = self._ids.generate_trace_id()
         if (trace_id & _MASK) >= least:
             return trace_id
         return _made(
-            trace.SpanContext(trace_id, span_id, False, _RANDOM, self._state),
-            f'00-{drawn[:16].hex()}-{drawn[16:].hex()}-02',
+            trace.SpanContext(
+                trace_id,
+                self._ids.generate_span_id(),
+                False,
+                _RANDOM,
+                self._state,
+            )
         )
 
     def _continued(
@@ -94,17 +102,16 @@ class Draw:
             return None
         made = trace.SpanContext(
             caller.trace_id,
-            int.from_bytes(os.urandom(8), 'big') or 1,
+            self._ids.generate_span_id(),
             False,
             caller.trace_flags,
             caller.trace_state,
         )
-        return _made(made, w3c.format_traceparent(made))
+        return _made(made)
 
 
-def _made(
-    span_context: trace.SpanContext, traceparent: str
-) -> _current.Unrecorded:
+def _made(span_context: trace.SpanContext) -> _current.Unrecorded:
     return _current.Unrecorded(
-        trace.NonRecordingSpan(span_context), traceparent
+        trace.NonRecordingSpan(span_context),
+        w3c.format_traceparent(span_context),
     )

@@ -248,13 +248,15 @@ def ended(current: otel_context.Context) -> None:
 
 
 def is_restorable() -> bool:
-    """Say whether :func:`restore` has anything to do here."""
+    """Say whether :func:`restore` may have something to do here."""
     current = _current.context()
     if _UNIT not in current:
         return False
-    span = _current.span_in(current)
-    return not span.get_span_context()[_current.VALID] or span is current.get(
-        _RESTORED
+    span: Any = current.get(_current.SPAN_KEY)
+    return (
+        span is None
+        or span is current.get(_RESTORED)
+        or not span.get_span_context()[_current.VALID]
     )
 
 

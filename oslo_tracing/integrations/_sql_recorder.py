@@ -25,6 +25,7 @@ import logging
 import time
 from typing import Any
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from oslo_tracing import _current
@@ -82,6 +83,7 @@ class _Note:
         has_parameters: bool,
         size: int,
         many: bool,
+        parent: otel_context.Context,
     ) -> None:
         self.owner = owner
         self.engine = engine
@@ -91,7 +93,7 @@ class _Note:
         self.size = size
         #: Several executions, of the batches of one insertmanyvalues.
         self.many = many
-        self.parent = _current.context()
+        self.parent = parent
         self.comment = ''
         self.span: trace.Span | None = None
         self.rows = -1
@@ -130,7 +132,8 @@ class Recorder:
 
         :param many: it comes in batches, until :meth:`end_batches`.
         """
-        span: Any = _current.context().get(_current.SPAN_KEY)
+        current = _current.context()
+        span: Any = current.get(_current.SPAN_KEY)
         if (
             span is None
             or not _current.is_sampled(span.get_span_context())
@@ -152,6 +155,7 @@ class Recorder:
             bool(parameters),
             len(parameters) if executemany else 1,
             many,
+            current,
         )
         note.facts = self._facts(note)
         if note.facts.is_write:
@@ -187,8 +191,10 @@ class Recorder:
         note = getattr(context, NOTE, None)
         if note is None or note.owner is not self:
             return
-        note.theirs = note.theirs or _is_theirs(context)
-        _count(note, cursor)
+        if hasattr(context, _THEIRS):
+            note.theirs = note.theirs or _is_theirs(context)
+        if note.facts.has_rows:
+            _count(note, cursor)
         if note.many:
             return
         setattr(context, NOTE, None)
@@ -305,8 +311,6 @@ def _name(note: _Note) -> str:
 
 def _count(note: _Note, cursor: Any) -> None:
     """Add the rows of an execution, where the driver knows them."""
-    if not note.facts.has_rows:
-        return
     if (
         note.facts.is_write
         and note.engine.dialect_name == 'sqlite'

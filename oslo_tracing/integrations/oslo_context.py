@@ -160,7 +160,7 @@ def _restoring(original: Callable[..., Any]) -> Callable[..., Any]:
     def update_store(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            if _current.unrecorded() is None:
+            if tracing_context.is_restorable():
                 tracing_context.restore(bound_to(self))
         except Exception:
             _guard.report('restoring the trace of a request context')

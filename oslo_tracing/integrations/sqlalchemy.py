@@ -28,11 +28,11 @@ import contextlib
 import functools
 from typing import Any
 
-from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _wrap
 from oslo_tracing import exceptions
 from oslo_tracing import integrations
+from oslo_tracing.integrations import _sql_listening
 from oslo_tracing.integrations import _sql_pool
 from oslo_tracing.integrations import _sql_recorder
 
@@ -87,7 +87,7 @@ class _Listeners:
         event = sqlalchemy.event
         base = sqlalchemy.engine.base
         undo.callback(
-            _put_flags_back,
+            _sql_listening.put_flags_back,
             [
                 (kind, vars(kind)['_has_events'])
                 for kind in (
@@ -107,6 +107,11 @@ class _Listeners:
             for name in ('_exec_single_context', '_cursor_execute')
         ):
             self._listen()
+        # It listens on every engine that it makes. So early, since whoever
+        # executes a statement then must not see the listeners change.
+        _wrap.on_import(
+            'oslo_db.sqlalchemy.engines', lambda module: self._listen(), undo
+        )
         for name, make, untraced in (
             ('_exec_single_context', self._around_one, 'statements are'),
             ('_cursor_execute', self._around_inner, 'defaults are'),
@@ -164,6 +169,7 @@ class _Listeners:
 
     def _around_one(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Record a statement of which no event tells."""
+        recorder = self._recorder
 
         def execute(
             conn: Any,
@@ -175,21 +181,22 @@ class _Listeners:
             if (
                 (conn._has_events or conn.engine._has_events)
                 and self._is_told()
-            ) or _needs_nothing(context):
+            ) or _sql_listening.needs_nothing(context):
                 return original(conn, dialect, context, statement, parameters)
             many = context.executemany
             given = context.parameters
             text = context.statement
-            self.before(
-                conn,
-                context.cursor,
-                text,
-                given if many else given[0],
-                context,
-                many,
-            )
+            try:
+                recorder.begin(
+                    conn, text, given if many else given[0], context, many
+                )
+            except Exception:
+                _guard.report('noting an SQL statement')
             result = original(conn, dialect, context, statement, parameters)
-            self.after(conn, context.cursor, text, given, context, many)
+            try:
+                recorder.succeeded(text, context.cursor, context)
+            except Exception:
+                _guard.report('recording an SQL statement')
             return result
 
         return execute
@@ -246,7 +253,7 @@ class _Listeners:
         executemany: bool,
     ) -> None:
         """Note a statement that begins."""
-        if _needs_nothing(context):
+        if _sql_listening.needs_nothing(context):
             return
         try:
             self._recorder.begin(
@@ -374,34 +381,3 @@ class _Listeners:
             return result
 
         return execute
-
-
-def _needs_nothing(context: Any) -> bool:
-    """Whether a statement is neither recorded nor does it write."""
-    where = _current.context()
-    found: Any = where.get(_current.UNRECORDED)
-    if found is None or where.get(_current.SPAN_KEY) is not found.span:
-        return False
-    compiled = context.compiled
-    return (
-        compiled is not None
-        and getattr(compiled.statement, '__visit_name__', '') == 'select'
-    )
-
-
-def _put_flags_back(before: list[tuple[Any, bool]]) -> None:
-    """Let SQLAlchemy skip its events again where nobody else listens."""
-    for kind, flag in before:
-        if not flag and not _is_listened_to(kind):
-            kind._has_events = flag
-
-
-def _is_listened_to(kind: Any) -> bool:
-    try:
-        return any(
-            descriptor._clslevel.get(kind)
-            for descriptor in kind.dispatch._event_descriptors
-        )
-    except Exception:
-        _guard.report('looking for other listeners of SQLAlchemy')
-        return True

@@ -99,7 +99,12 @@ class OffTest(base.TestCase):
         spans = self._install()
         more()
         during = self._state()
-        listens = spans_more > 0 or not database.IS_2
+        listens = (
+            spans_more > 0
+            or not database.IS_2
+            # Other tests have imported who listens on all its engines.
+            or 'oslo_db.sqlalchemy.engines' in sys.modules
+        )
         for index, one in enumerate(before):
             # 1.4 has no such methods, and its dialects handle no errors.
             if one is None or (index == 2 and not database.IS_2):
