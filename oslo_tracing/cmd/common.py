@@ -61,7 +61,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         'directory with all such files below it, - for standard input, or '
         'the query API of a server: jaeger+http://HOST:16686, '
         'tempo+http://HOST:3200 or zipkin+http://HOST:9411, also with '
-        'https; '
+        f'https, and with a bearer token from {tokens.VARIABLE} or the file '
+        f'that {tokens.FILE_VARIABLE} names; '
         f'default: the environment variable {_VARIABLE}',
     )
 

@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 from typing import Final
 
@@ -31,6 +32,7 @@ UNNAMED: Final = '(other statements)'
 _MOST: Final = 10**9
 _LONGEST: Final = 86400 * 365
 _MOST_NAMES: Final = 16
+_LONGEST_TEXT: Final = 16384
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ def of(span: model.Span) -> Sums | None:
     about = span.attributes
     if names.OPENSTACK_DB_COUNT not in about:
         return None
-    count = _integer(about[names.OPENSTACK_DB_COUNT])
-    duration = _nanoseconds(about.get(names.OPENSTACK_DB_DURATION))
+    count = _integer(_plain(about[names.OPENSTACK_DB_COUNT]))
+    duration = _nanoseconds(_plain(about.get(names.OPENSTACK_DB_DURATION)))
     if count < 1 or duration < 0:
         return None
     top = []
@@ -96,11 +98,22 @@ def of(span: model.Span) -> Sums | None:
     if counted < count:
         rest = max(0, duration - timed)
         top.append(Statement(UNNAMED, count - counted, rest))
-    rows = _integer(about.get(names.OPENSTACK_DB_ROWS))
+    rows = _integer(_plain(about.get(names.OPENSTACK_DB_ROWS)))
     return Sums(count, duration, max(0, rows), tuple(top))
 
 
+def _plain(value: Any) -> Any:
+    """Return what a text says: Jaeger keeps lists so, Zipkin numbers too."""
+    if isinstance(value, str) and len(value) <= _LONGEST_TEXT:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value
+
+
 def _list(value: Any) -> list[Any]:
+    value = _plain(value)
     return list(value[:_MOST_NAMES]) if isinstance(value, list | tuple) else []
 
 

@@ -151,7 +151,7 @@ def _long_circle(length):
 
 def _sums():
     """Return what says how many statements had no span, with odd values."""
-    names = [_EVIL, _MEGABYTE[:9999], '', 'SELECT'] * 100
+    names = [_EVIL, 'x' * 999, '', 'SELECT'] * 20
     said = {
         'openstack.db.count': 50,
         'openstack.db.duration': 0.5,

@@ -33,6 +33,7 @@ from oslo_tracing import opts
 from oslo_tracing.report import model
 from oslo_tracing.report.render import otlp
 from oslo_tracing.report import sources
+from oslo_tracing.report import sums
 from oslo_tracing import service
 from oslo_tracing.tests import base
 from oslo_tracing.tests.functional import trace_stores
@@ -111,6 +112,32 @@ def _boot():
         for span in made.spans
     ]
     return model.Trace(trace_id, spans)
+
+
+def _added_up():
+    """Return a trace whose statements have no spans."""
+    made = maker.Maker()
+    made.span(
+        'get /servers',
+        0,
+        30,
+        kind='SERVER',
+        service='nova-api',
+        attributes={
+            'openstack.db.count': 50,
+            'openstack.db.duration': 0.02,
+            'openstack.db.rows': 7,
+            'openstack.db.top.statements': ['SELECT "a"', 'SELECT b'],
+            'openstack.db.top.counts': [40, 10],
+            'openstack.db.top.durations': [0.0175, 0.0025],
+        },
+    )
+    start = (time.time_ns() // 10**6 - 60_000) * 10**6
+    (span,) = made.spans
+    span.trace_id = uuid.uuid4().hex
+    span.start += start
+    span.end += start
+    return model.Trace(span.trace_id, [span])
 
 
 def _tree(trace, shown=lambda value: value):
@@ -220,6 +247,11 @@ class _StoreTest(base.TestCase):
         )
         self.assertEqual(2, code)
 
+    def _keeps_sums(self, name, trace):
+        (sent,), (read,) = trace.spans, self._read(name, trace).spans
+        self.assertIsNotNone(sums.of(sent))
+        self.assertEqual(sums.of(sent), sums.of(read))
+
     def _knows_no_other(self, name):
         with contextlib.closing(sources.open_source(name)) as source:
             self.assertEqual([], source.find(uuid.uuid4().hex))
@@ -244,6 +276,10 @@ class JaegerTest(_StoreTest):
         self._shows_the_same(name, trace)
         self._lists(name, trace)
         self._knows_no_other(name)
+        trace = _added_up()
+        for line in otlp.render(trace.spans):
+            trace_stores.post(jaeger.otlp, json.loads(line))
+        self._keeps_sums(name, trace)
 
 
 class TempoTest(_StoreTest):
@@ -270,6 +306,10 @@ class TempoTest(_StoreTest):
         )
         self.assertEqual((0, 1), (code, len(json.loads(told))))
         self._what_a_service_sends(tempo, name)
+        trace = _added_up()
+        for line in otlp.render(trace.spans):
+            trace_stores.post(tempo.otlp, json.loads(line))
+        self._keeps_sums(name, trace)
 
     def _what_a_service_sends(self, tempo, name):
         recorded = in_memory_span_exporter.InMemorySpanExporter()
@@ -347,6 +387,12 @@ class ZipkinTest(_StoreTest):
         self._shows_the_same(self.name, trace)
         self._lists(self.name, trace)
         self._knows_no_other(self.name)
+        trace = _added_up()
+        trace_stores.post(
+            f'{self.zipkin.url}/api/v2/spans',
+            [_zipkin(s) for s in trace.spans],
+        )
+        self._keeps_sums(self.name, trace)
 
     def test_halves_that_share_an_id_are_two_spans(self):
         trace_id = uuid.uuid4().hex

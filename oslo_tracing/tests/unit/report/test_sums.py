@@ -11,6 +11,8 @@
 # under the License.
 
 
+import json
+
 from oslo_tracing.report import analysis
 from oslo_tracing.report.analysis import clock
 from oslo_tracing.report.analysis import findings
@@ -76,6 +78,14 @@ class SumsTest(base.TestCase):
             sums.of(self.root),
         )
 
+    def test_they_are_read_as_text_too(self):
+        whole = sums.of(self.root)
+        self.root.attributes = {
+            key: json.dumps(value)
+            for key, value in self.root.attributes.items()
+        }
+        self.assertEqual(whole, sums.of(self.root))
+
     def test_a_span_without_them_has_none(self):
         span = self.make.span('b', 0, 1, attributes={'openstack.db.rows': 5})
         self.assertIsNone(sums.of(span))
@@ -97,6 +107,13 @@ class SumsTest(base.TestCase):
             [-1, 'a', {}],
             {'a': 1},
             b'x',
+            '[' * 16384,
+            '[' * 10**6,
+            '9' * 5000,
+            '1e999',
+            'NaN',
+            '[NaN, null, [[]]]',
+            '{"a": 1}',
         )
         for name in good:
             for value in odd:

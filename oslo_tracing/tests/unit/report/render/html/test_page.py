@@ -105,6 +105,55 @@ def _hostile_trace():
     return make.trace()
 
 
+def _modes(page):
+    """Return the colours of a page on light and dark screens, and paper."""
+    blocks = re.findall(r':root \{(.*?)\}', page, re.DOTALL)
+    found = []
+    for block in blocks:
+        said = dict(re.findall(r'--(\w+): (#[0-9a-f]{6})', block))
+        # What a later block leaves out is as in the first.
+        found.append({**(found[0] if found else {}), **said})
+    return found
+
+
+def _brightness(colour):
+    """Return what WCAG 2 calls the relative luminance."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
+        for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one, other):
+    dark, light = sorted((_brightness(one), _brightness(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+class ColoursTest(base.TestCase):
+    def test_text_and_bars_stand_out_from_what_is_behind_them(self):
+        modes = _modes(html.page(_hostile_trace()))
+        self.assertEqual(3, len(modes))
+        for colours in modes:
+            for name in ('back', 'raised', 'chosen', 'hit'):
+                texts = [colours[f'c{number}'] for number in range(8)]
+                bars, texts[4] = list(texts), colours['t4']
+                texts += [
+                    colours[each]
+                    for each in ('text', 'faint', 'error', 'focus')
+                ]
+                for colour in texts:
+                    # What WCAG 2 asks of text (AA), and of graphics.
+                    self.assertGreaterEqual(
+                        _contrast(colour, colours[name]), 4.5, (colour, name)
+                    )
+                for colour in bars:
+                    self.assertGreaterEqual(
+                        _contrast(colour, colours[name]), 3, (colour, name)
+                    )
+
+
 class PageTest(base.TestCase):
     def test_what_the_policy_allows_is_what_is_there(self):
         page = html.page(_hostile_trace())
