@@ -42,6 +42,8 @@ _LOOP_MODULES = (
     'oslo_service.backend._common.loopingcall',
     'oslo_service.backend._eventlet.loopingcall',
     'oslo_service.backend._threading.loopingcall',
+    # 4.1, that of OpenStack 2025.1
+    'oslo_service.backend.eventlet.loopingcall',
 )
 
 
