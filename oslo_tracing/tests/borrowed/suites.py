@@ -42,6 +42,7 @@ class Suite:
         filter; nothing else in the suite would.
     :ivar loader: a function of the library, as ``module:function``, that
         returns an application; our filter is put in front of it.
+    :ivar seconds: how long one run may take.
     :ivar expected: tests whose outcome must differ, each with the reason.
     """
 
@@ -53,6 +54,7 @@ class Suite:
     data: str | None = None
     through_filter: bool = False
     loader: str | None = None
+    seconds: int = 600
     expected: Mapping[str, str] = dataclasses.field(default_factory=_nothing)
 
     def missing(self) -> list[str]:
