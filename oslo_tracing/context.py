@@ -31,6 +31,10 @@ _SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
 _SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 _SUPPRESS_PLAIN = 'suppress_instrumentation'
 
+#: What a WSGI environment has while a request is being recorded, for the
+#: rule that has matched in a framework which would soon forget it.
+RULE = 'oslo_tracing.rule'
+
 _REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
 #: Set in what a unit of work runs under: a request, the handling of a
 #: message, a call that was handed over. Where it is known, to what is first
