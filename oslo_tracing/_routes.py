@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from oslo_tracing import context
 from oslo_tracing.scrub import names
 
 #: Templates that are kept; they are the service's own, so this is ample.
@@ -131,8 +132,12 @@ def werkzeug_rule(environ: Mapping[str, Any]) -> str | None:
     """Return the rule that has matched in Flask, None where there is none.
 
     To be asked when the response starts: Flask takes its request out of the
-    environment as soon as it has answered.
+    environment as soon as it has answered. What the integration has kept is
+    there longer.
     """
+    kept = environ.get(context.RULE)
+    if isinstance(kept, str):
+        return kept
     request = environ.get('werkzeug.request')
     if request is None:
         return None

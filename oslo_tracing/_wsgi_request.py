@@ -111,6 +111,7 @@ class Request:
         self._told = told
         self._before = self._current = context_module.request_context()
         self._said_confirmed = _wsgi_environ.says_confirmed(self._environ)
+        self._environ[context_module.RULE] = None
         self._recording = True
 
     def answering(
@@ -128,9 +129,9 @@ class Request:
             sent = headers
             try:
                 self._headers = headers
-                self._rule = _routes.werkzeug_rule(self._environ)
                 code = status[:3]
                 self._status = int(code) if code.isdecimal() else None
+                self._rule = _routes.werkzeug_rule(self._environ)
                 if self._traceresponse is not None:
                     sent = [
                         pair
@@ -215,6 +216,7 @@ class Request:
         environ = self._environ
         if environ.get(OPEN) is mark:
             del environ[OPEN]
+            environ.pop(context_module.RULE, None)
         context_module.ended(self.context)
         if not self._recording:
             return

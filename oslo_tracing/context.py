@@ -31,6 +31,10 @@ _SUPPRESS_ALL = _current.SUPPRESS_ALL
 _SUPPRESS_HTTP = _current.SUPPRESS_HTTP
 _SUPPRESS_PLAIN = _current.SUPPRESS_PLAIN
 
+#: What a WSGI environment has while a request is being recorded, for the
+#: rule that has matched in a framework which would soon forget it.
+RULE = 'oslo_tracing.rule'
+
 _REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
 #: Set in what a unit of work runs under: a request, the handling of a
 #: message, a call that was handed over. Where it is known, to what is first

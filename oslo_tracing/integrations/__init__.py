@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 #: rely on comes first.
 INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('oslo_context', ()),
+    ('flask', ('trace_http_server',)),
     ('oslo_messaging', ('trace_rpc', 'trace_notifications')),
     ('sqlalchemy', ('trace_db',)),
     ('oslo_db', ('trace_db',)),

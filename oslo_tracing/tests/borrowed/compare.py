@@ -34,9 +34,6 @@ from oslo_tracing.tests.borrowed import suites
 
 _RUN = 'oslo_tracing.tests.borrowed.run'
 
-#: How long one run may take, in seconds.
-_TIMEOUT = 600
-
 # What a caller says to our tests, to OpenTelemetry and to oslotest is not
 # what he says to these.
 _NOT_PASSED = ('OS_', 'OSLO_', 'OTEL_', 'TRANSPORT_')
@@ -109,11 +106,11 @@ def run(
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    timeout=_TIMEOUT,
+                    timeout=suite.seconds,
                 )
                 died = f'exit status {done.returncode}'
             except subprocess.TimeoutExpired:
-                died = f'not within {_TIMEOUT} s'
+                died = f'not within {suite.seconds} s'
             output.seek(0)
             said = output.read()[-4000:]
         return _read(written, f'{died}\n{said}')

@@ -44,6 +44,7 @@ class Suite:
         the traced run on.
     :ivar loader: a function of the library, as ``module:function``, that
         returns an application; our filter is put in front of it.
+    :ivar seconds: how long one run may take.
     :ivar expected: tests whose outcome must differ, each with the reason.
     :ivar leave_open: tests that must leave a span active, each with the
         reason.
@@ -58,6 +59,7 @@ class Suite:
     through_filter: bool = False
     enable: tuple[str, ...] = ()
     loader: str | None = None
+    seconds: int = 600
     expected: Mapping[str, str] = dataclasses.field(default_factory=_nothing)
     leave_open: Mapping[str, str] = dataclasses.field(default_factory=_nothing)
 

@@ -24,7 +24,7 @@ from typing import Any
 import fixtures
 
 #: Seconds that a service may take for an answer.
-PATIENCE = 180
+PATIENCE = 300
 
 # Of a connection, not of a message (RFC 9110, 7.6.1).
 _OF_THE_CONNECTION = ('connection', 'keep-alive', 'transfer-encoding')

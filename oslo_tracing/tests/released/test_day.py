@@ -157,6 +157,17 @@ class DayTest(base.TestCase):
         }
         self.assertLessEqual(len(names), len(shapes))
 
+    def test_keystone_and_glance_tell_their_routes(self):
+        # placement tells those that have variables.
+        without = {
+            (span.service, span.name)
+            for _trace, span in self.traced.served()
+            if span.service != 'placement'
+            and span.attributes[attributes.HTTP_RESPONSE_STATUS_CODE] < 300
+            and attributes.HTTP_ROUTE not in span.attributes
+        }
+        self.assertEqual(set(), without)
+
     def test_there_are_no_orphans(self):
         for trace in self.traced.traces:
             self.assertEqual([], trace.orphans)

@@ -27,6 +27,7 @@ from werkzeug.middleware import dispatcher
 
 from oslo_tracing import fixture
 from oslo_tracing import middleware
+from oslo_tracing import service
 from oslo_tracing.tests import base
 from oslo_tracing.tests import wsgi
 
@@ -37,7 +38,9 @@ PROJECT_ID = '0123456789abcdef0123456789abcdef'
 class PipelineTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.spans = self.useFixture(fixture.SpanRecorder('oslo_context'))
+        self.spans = self.useFixture(
+            fixture.SpanRecorder('oslo_context', 'flask')
+        )
 
     def span_of(self, app, *args, **kwargs):
         self.spans.clear()
@@ -188,6 +191,55 @@ class FlaskTest(PipelineTest):
         )
         span = self.span_of(app, '/identity/v3/users/x/projects')
         self.assert_named('/identity/v3/users/{user_id}/projects', span)
+
+    def test_a_filter_that_answers_later(self):
+        # WebOb does, which is what filters of oslo.middleware are made of.
+        flask_app = self.app()
+
+        @webob.dec.wsgify.middleware
+        def late(request, app):
+            return request.get_response(app)
+
+        flask_app.wsgi_app = late(flask_app.wsgi_app)
+        span = self.span_of(flask_app, '/v3/users/someone/projects')
+        self.assert_named('/v3/users/{user_id}/projects', span)
+        self.assertEqual(b'ok', self.answer.body)
+
+    def test_nothing_stays_in_the_environment(self):
+        seen = []
+
+        @webob.dec.wsgify.middleware
+        def keeping(request, app):
+            seen.append(request.environ)
+            return request.get_response(app)
+
+        self.span_of(keeping(self.app()), '/v3/users/someone/projects')
+        [environ] = seen
+        self.assertEqual(
+            [], [name for name in environ if name.startswith('oslo_tracing')]
+        )
+
+    def test_it_comes_off(self):
+        self.assertTrue(hasattr(vars(flask.Flask)['wsgi_app'], '__wrapped__'))
+        service.shutdown()
+        self.assertFalse(hasattr(vars(flask.Flask)['wsgi_app'], '__wrapped__'))
+
+    def test_a_broken_request_costs_only_the_rule(self):
+        class Broken:
+            @property
+            def url_rule(self):
+                raise RuntimeError
+
+        app = self.app()
+
+        @app.after_request
+        def spoil(response):
+            flask.request.environ['werkzeug.request'] = Broken()
+            return response
+
+        span = self.span_of(app, '/v3/stream')
+        self.assertEqual(b'ab', self.answer.body)
+        self.assertEqual(200, span.attributes['http.response.status_code'])
 
     def test_a_stream(self):
         span = self.span_of(self.app(), '/v3/stream')

@@ -1,0 +1,67 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Keeps the rule that has matched in Flask, for the name of the span.
+
+Why here: Flask takes its request out of the WSGI environment as soon as it
+has answered, and a filter of WebOb between Flask and us, as keystone has
+several, passes the answer on only after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import types
+from typing import Any
+
+from oslo_tracing import _guard
+from oslo_tracing import _wrap
+from oslo_tracing import context
+from oslo_tracing import integrations
+
+
+def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
+    """Attach to applications of Flask, now or when it is imported.
+
+    :param toolbox: not needed.
+    :param undo: closing it takes everything off.
+    """
+
+    def attach(module: types.ModuleType) -> None:
+        _wrap.wrap(
+            module.Flask,
+            'wsgi_app',
+            _keeping,
+            undo,
+            distribution='Flask',
+            untraced='rules of Flask are',
+        )
+
+    _wrap.on_import('flask.app', attach, undo)
+
+
+def _keeping(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wsgi_app(self: Any, environ: Any, start_response: Any) -> Any:
+        def answer(*args: Any, **kwargs: Any) -> Any:
+            try:
+                request = environ.get('werkzeug.request')
+                rule = getattr(getattr(request, 'url_rule', None), 'rule', 0)
+                if isinstance(rule, str) and context.RULE in environ:
+                    environ[context.RULE] = rule
+            except Exception:
+                _guard.report('looking for the rule of a request')
+            return start_response(*args, **kwargs)
+
+        return original(self, environ, answer)
+
+    return wsgi_app
