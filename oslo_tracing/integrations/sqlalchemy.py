@@ -15,10 +15,6 @@
 Why here: every service reaches its database through a SQLAlchemy ``Engine``.
 Listening on the class also covers engines made before, those of oslo.db and
 those below async engines.
-
-As soon as anybody listens SQLAlchemy calls some forty functions more for each
-statement. So where nobody else does, neither do we: there the method is
-wrapped that would call us.
 """
 
 from __future__ import annotations
@@ -28,11 +24,11 @@ import contextlib
 import functools
 from typing import Any
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _wrap
 from oslo_tracing import exceptions
 from oslo_tracing import integrations
-from oslo_tracing.integrations import _sql_listening
 from oslo_tracing.integrations import _sql_pool
 from oslo_tracing.integrations import _sql_recorder
 
@@ -70,12 +66,6 @@ class _Listeners:
     ) -> None:
         self._recorder = recorder
         self._commented = commented
-        self._event: Any = None
-        self._base: Any = None
-        self._missing: Any = ()
-        self._listening = False
-        self._open = True
-        self._undo = contextlib.ExitStack()
 
     def attach(self, sqlalchemy: Any, undo: contextlib.ExitStack) -> None:
         """Listen until ``undo`` is closed.
@@ -87,7 +77,7 @@ class _Listeners:
         event = sqlalchemy.event
         base = sqlalchemy.engine.base
         undo.callback(
-            _sql_listening.put_flags_back,
+            _put_flags_back,
             [
                 (kind, vars(kind)['_has_events'])
                 for kind in (
@@ -98,23 +88,23 @@ class _Listeners:
                 if '_has_events' in vars(kind)
             ],
         )
-        self._event, self._base = event, base
-        self._missing = sqlalchemy.exc.InvalidRequestError
-        undo.callback(self._close)
-        # 1.4 has none of these methods. Who else listens hears comments.
-        if self._commented or not all(
-            name in vars(base.Connection)
-            for name in ('_exec_single_context', '_cursor_execute')
+        before = self.before_commented if self._commented else self.before
+        for name, listener, changes in (
+            ('before_cursor_execute', before, self._commented),
+            ('after_cursor_execute', self.after, False),
+            ('handle_error', self.failed, False),
         ):
-            self._listen()
-        # It listens on every engine that it makes. So early, since whoever
-        # executes a statement then must not see the listeners change.
-        _wrap.on_import(
-            'oslo_db.sqlalchemy.engines', lambda module: self._listen(), undo
-        )
+            try:
+                event.listen(base.Engine, name, listener, retval=changes)
+            except sqlalchemy.exc.InvalidRequestError:
+                raise exceptions.SeamMissing(
+                    'SQLAlchemy',
+                    _wrap.version_of('SQLAlchemy'),
+                    'SQL statements are',
+                ) from None
+            undo.callback(event.remove, base.Engine, name, listener)
         for name, make, untraced in (
-            ('_exec_single_context', self._around_one, 'statements are'),
-            ('_cursor_execute', self._around_inner, 'defaults are'),
+            # 1.4 has no such batches.
             ('_exec_insertmany_context', self._around_batches, 'batches are'),
             # The event does not come where a listener before ours raises.
             ('_handle_dbapi_exception', self._after_failure, 'failures are'),
@@ -129,120 +119,6 @@ class _Listeners:
                     untraced=untraced,
                 )
 
-    def _listen(self) -> None:
-        """Listen, from now on and to all engines."""
-        if self._listening:
-            return
-        self._listening = True
-        before = self.before_commented if self._commented else self.before
-        for name, listener, changes in (
-            ('before_cursor_execute', before, self._commented),
-            ('after_cursor_execute', self.after, False),
-            ('handle_error', self.failed, False),
-        ):
-            target = self._base.Engine
-            try:
-                self._event.listen(target, name, listener, retval=changes)
-            except self._missing:
-                raise exceptions.SeamMissing(
-                    'SQLAlchemy',
-                    _wrap.version_of('SQLAlchemy'),
-                    'SQL statements are',
-                ) from None
-            self._undo.callback(self._event.remove, target, name, listener)
-        if not self._open:
-            # Closed by another thread meanwhile.
-            self._undo.close()
-
-    def _close(self) -> None:
-        self._open = False
-        self._undo.close()
-
-    def _is_told(self) -> bool:
-        """Listen where somebody does; say whether events tell us."""
-        if not self._listening and self._open:
-            try:
-                self._listen()
-            except Exception:
-                _guard.report('listening to SQLAlchemy')
-        return self._listening
-
-    def _around_one(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Record a statement of which no event tells."""
-        recorder = self._recorder
-
-        def execute(
-            conn: Any,
-            dialect: Any,
-            context: Any,
-            statement: Any,
-            parameters: Any,
-        ) -> Any:
-            if (
-                (conn._has_events or conn.engine._has_events)
-                and self._is_told()
-            ) or _sql_listening.needs_nothing(context):
-                return original(conn, dialect, context, statement, parameters)
-            many = context.executemany
-            given = context.parameters
-            text = context.statement
-            try:
-                recorder.begin(
-                    conn, text, given if many else given[0], context, many
-                )
-            except Exception:
-                _guard.report('noting an SQL statement')
-            result = original(conn, dialect, context, statement, parameters)
-            try:
-                recorder.succeeded(text, context.cursor, context)
-            except Exception:
-                _guard.report('recording an SQL statement')
-            return result
-
-        return execute
-
-    def _around_inner(
-        self, original: Callable[..., Any]
-    ) -> Callable[..., Any]:
-        """Do the same for what SQLAlchemy executes to make up a value."""
-
-        def execute(
-            conn: Any,
-            cursor: Any,
-            statement: Any,
-            parameters: Any,
-            context: Any = None,
-        ) -> Any:
-            if context is None or (
-                (conn._has_events or conn.engine._has_events)
-                and self._is_told()
-            ):
-                return original(conn, cursor, statement, parameters, context)
-            self.before(conn, cursor, statement, parameters, context, False)
-            result = original(conn, cursor, statement, parameters, context)
-            self.after(conn, cursor, statement, parameters, context, False)
-            return result
-
-        return execute
-
-    def _told_by(
-        self, conn: Any, original: Callable[..., Any]
-    ) -> Callable[..., Any]:
-        """Have one connection tell of each batch that it executes."""
-
-        def tell(*args: Any) -> Any:
-            heard = (
-                ('before_cursor_execute', self.before),
-                ('after_cursor_execute', self.after),
-            )
-            with contextlib.ExitStack() as undo:
-                for name, listener in heard:
-                    self._event.listen(conn, name, listener)
-                    undo.callback(self._event.remove, conn, name, listener)
-                return original(*args)
-
-        return tell
-
     def before(
         self,
         conn: Any,
@@ -253,7 +129,7 @@ class _Listeners:
         executemany: bool,
     ) -> None:
         """Note a statement that begins."""
-        if _sql_listening.needs_nothing(context):
+        if _needs_nothing(context):
             return
         try:
             self._recorder.begin(
@@ -362,14 +238,8 @@ class _Listeners:
                 )
             except Exception:
                 _guard.report('noting an SQL statement')
-            told = original
-            if not (
-                (conn._has_events or conn.engine._has_events)
-                and self._is_told()
-            ):
-                told = self._told_by(conn, original)
             try:
-                result = told(conn, dialect, context)
+                result = original(conn, dialect, context)
             except BaseException as error:
                 # Mostly that was told, and nothing is left to do.
                 self._failed(context, getattr(error, 'orig', None) or error)
@@ -381,3 +251,34 @@ class _Listeners:
             return result
 
         return execute
+
+
+def _needs_nothing(context: Any) -> bool:
+    """Whether a statement is neither recorded nor does it write."""
+    where = _current.context()
+    found: Any = where.get(_current.UNRECORDED)
+    if found is None or where.get(_current.SPAN_KEY) is not found.span:
+        return False
+    compiled = context.compiled
+    return (
+        compiled is not None
+        and getattr(compiled.statement, '__visit_name__', '') == 'select'
+    )
+
+
+def _put_flags_back(before: list[tuple[Any, bool]]) -> None:
+    """Let SQLAlchemy skip its events again where nobody else listens."""
+    for kind, flag in before:
+        if not flag and not _is_listened_to(kind):
+            kind._has_events = flag
+
+
+def _is_listened_to(kind: Any) -> bool:
+    try:
+        return any(
+            descriptor._clslevel.get(kind)
+            for descriptor in kind.dispatch._event_descriptors
+        )
+    except Exception:
+        _guard.report('looking for other listeners of SQLAlchemy')
+        return True
