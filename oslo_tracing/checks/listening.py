@@ -35,6 +35,8 @@ _LISTEN: Final = (
     ('api', 'host_ip'),
 )
 _SOCKETS: Final = ('http-socket', 'http', 'https', 'socket', 'uwsgi-socket')
+# What it means to name none; nobody is bound to it here.
+_ANY: Final = '0.0.0.0'  # noqa: S104  # nosec B104
 _OURS: Final = 'oslo_tracing.wsgi'
 _VARIABLE: Final = 'OSLO_TRACING_WSGI_APP'
 _MAX_BYTES: Final = 1 << 20
@@ -161,7 +163,7 @@ def _addresses(
                     yield f'{name} = {value}', 'localhost'
                 else:
                     host = value.rpartition(':')[0].strip('[]')
-                    yield f'{name} = {value}', host or '0.0.0.0'  # noqa: S104
+                    yield f'{name} = {value}', host or _ANY
         return
     for group, name in _LISTEN:
         value = results.said(conf, group, name)

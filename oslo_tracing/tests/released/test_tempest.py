@@ -52,7 +52,13 @@ class TempestTest(base.TestCase):
         super().setUp()
         self.cloud = self.useFixture(
             cloud_module.Cloud(
-                self, {**cloud_module.TO_FILES, 'hmac_keys': _KEY}
+                self,
+                {
+                    **cloud_module.TO_FILES,
+                    'hmac_keys': _KEY,
+                    # As the plugin of devstack has it.
+                    'max_forced_traces_per_second': '1000000',
+                },
             )
         )
         services.keystone(self.cloud)

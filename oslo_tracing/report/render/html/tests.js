@@ -2,7 +2,7 @@
 const columns = [
   ['Result', (test) => test.status, (test) => Number(test.failed)],
   ['Test', (test) => test.test, (test) => test.test],
-  ['Took', (test) => (test.took ? length(test.took) : ''),
+  ['Duration', (test) => (test.took ? length(test.took) : ''),
     (test) => test.took],
   ['Trace', null, (test) => test.duration],
   ['Spans', (test) => (test.trace ? String(test.spans) : ''),
@@ -13,7 +13,7 @@ const columns = [
     (test) => test.services.length],
   ['Raw', null, null],
 ];
-const numbers = new Set(['Took', 'Spans', 'Errors']);
+const numbers = new Set(['Duration', 'Spans', 'Errors']);
 const failures = data.tests.filter(({failed}) => failed).length;
 
 byId('title').textContent = document.title;
