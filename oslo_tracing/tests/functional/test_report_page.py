@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -382,6 +383,34 @@ class ReportPageTest(PageTestCase):
         self.assertLess(took, _USABLE_WITHIN)
         self._one('#search').send_keys('number = 9999')
         self.assertEqual('1 hit', self._one('#hits').text)
+        self._harmless()
+
+    def test_a_recorded_boot_of_a_server(self):
+        """One of a real cloud: nine services, and most of it SQL."""
+        data = pathlib.Path(__file__).parents[1] / 'data'
+        recorded = str(data / 'server-create.otlp.jsonl.gz')
+        with contextlib.closing(sources.open_source(recorded)) as source:
+            trace = max(source.traces(), key=lambda one: len(one.spans))
+        self.assertEqual(1067, len(trace.spans))
+
+        self._open(html.page(trace))
+
+        self.assertEqual(1067, self._rows())
+        services = {span.service for span in trace.spans}
+        self.assertEqual(
+            len(services), len(self._all('#chips [data-service]'))
+        )
+        self._one('#search').send_keys('build_and_run_instance')
+        self._until(lambda: 'hit' in self._one('#hits').text)
+        self._one('#next').click()
+        self.assertIn('build_and_run_instance', self._chosen())
+        whole = self._axis()
+        self._one('#zoom-span').click()
+        self.assertNotEqual(whole, self._axis())
+        self._one('#zoom-all').click()
+        self._one('#answers button').click()
+        self.assertIsNotNone(self._chosen())
+        self.assertTrue(self._one('#details').is_displayed())
         self._harmless()
 
     def test_the_demo_has_pages_and_an_index(self):
