@@ -29,6 +29,7 @@ all.
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
 import contextvars
 import functools
 import sys
@@ -97,6 +98,9 @@ class DaemonSide:
         @functools.wraps(original)
         def process_cmd(daemon: Any, msgid: Any, cmd: Any, *args: Any) -> Any:
             ours = part_of(args)
+            if ours is None or cmd == PING:
+                # What this thread did last was for another caller.
+                self._call.set(None)
             if ours is None:
                 return original(daemon, msgid, cmd, *args)
             if cmd == PING:
@@ -122,14 +126,16 @@ class DaemonSide:
         def emit(handler: Any, record: Any) -> Any:
             call = self._call.get()
             if call is not None:
-                values = record.__dict__
-                for name, value in call.trace.items():
-                    values[name] = values.get(name) or value
-                # What oslo.log's JSON and fluentd formatters copy.
-                values['extra_keys'] = [
-                    *values.get('extra_keys', ()),
-                    *call.trace,
-                ]
+                # Not reported: that would be another line to send.
+                with contextlib.suppress(Exception):
+                    values = record.__dict__
+                    for name, value in call.trace.items():
+                        values[name] = values.get(name) or value
+                    # What oslo.log's JSON and fluentd formatters copy.
+                    values['extra_keys'] = [
+                        *(values.get('extra_keys') or ()),
+                        *call.trace,
+                    ]
             return original(handler, record)
 
         return emit

@@ -34,6 +34,7 @@ import logging
 import threading
 from typing import Any
 from typing import Final
+from urllib import parse
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -63,6 +64,8 @@ class _Open(threading.local):
 
     def __init__(self) -> None:
         self.spans: list[tuple[str, Any, Any]] = []
+        #: Providers that were given headers, with those that they had.
+        self.given: list[tuple[dict[str, Any], Any]] = []
         self.is_ours = False
 
 
@@ -213,6 +216,8 @@ def after_activity_control(
 
     Whether a probe is as tolerated is found out later, see the hypothesis.
     """
+    with _guard.never_break_the_service('taking headers of a probe back'):
+        _take_headers_back(context.get('provider'))
     state = state or {}
     status = state.get('status')
     error = _failed(status)
@@ -293,10 +298,27 @@ def _class(exception: Any) -> str | None:
 
 
 def _add_headers(provider: dict[str, Any]) -> None:
+    """Give an HTTP activity headers, where its host may learn of a trace."""
     tracing = _runtime.RUNTIME.tracing
-    if tracing is None:
+    url = provider.get('url')
+    if tracing is None or not isinstance(url, str):
         return
-    headers = dict(provider.get('headers') or {})
-    tracing.propagation.to_carrier(headers, otel_context.get_current())
-    if headers:
-        provider['headers'] = headers
+    if not tracing.propagation.may_carry(parse.urlsplit(url).hostname):
+        return
+    found: dict[str, str] = {}
+    tracing.propagation.to_carrier(found, otel_context.get_current())
+    if found:
+        had = provider.get('headers')
+        _OPEN.given.append((provider, had))
+        provider['headers'] = {**(had or {}), **found}
+
+
+def _take_headers_back(provider: Any) -> None:
+    """Leave the experiment as it was written, which the journal has too."""
+    if not _OPEN.given or _OPEN.given[-1][0] is not provider:
+        return
+    _provider, had = _OPEN.given.pop()
+    if had is None:
+        provider.pop('headers', None)
+    else:
+        provider['headers'] = had

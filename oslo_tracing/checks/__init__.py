@@ -133,7 +133,11 @@ def _decision(
 ) -> Iterator[Result]:
     """Tell the name of a request that starts a trace, and who decides."""
     known = names.method(method)[0]
-    path = parse.unquote(parse.urlsplit(url).path) or '/'
+    try:
+        path = parse.unquote(parse.urlsplit(url).path) or '/'
+    except ValueError as error:
+        yield Result(ERROR, f'the URL is none: {error}')
+        return
     name = f'{known} {names.cleaned_path(urls.path(path))}'
     yield Result(OK, f'rules and Jaeger know the request as "{name}"')
     for text in settings.sampling_rules:

@@ -100,7 +100,8 @@ class Cleaner:
         foreign = not (
             scope is not None and scope.name and scope.name.startswith(_OURS)
         )
-        hide = foreign and not self._settings.exception_messages
+        untold = not self._settings.exception_messages
+        hide = foreign and untold
         found = span.attributes or {}
         events = span.events
         links = span.links
@@ -114,7 +115,8 @@ class Cleaner:
             'attributes': self._attributes(found),
             'events': [self._event(event, hide) for event in events],
             'links': [self._link(link) for link in links],
-            'status': self._status(span.status, events if hide else None),
+            # Also of ours: OpenTelemetry's use_span() may be given any span.
+            'status': self._status(span.status, events if untold else None),
             'start_time': _time(span.start_time),
             'end_time': _time(span.end_time),
             'instrumentation_scope': self._clean_scope(scope),

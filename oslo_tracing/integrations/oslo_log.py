@@ -57,11 +57,9 @@ def _handle(
             values.setdefault('span_id', span_id)
             if trace_id:
                 # What oslo.log's JSON and fluentd formatters copy.
-                values['extra_keys'] = [
-                    *values.get('extra_keys', ()),
-                    'trace_id',
-                    'span_id',
-                ]
+                keys = values.get('extra_keys') or ()
+                if isinstance(keys, list | tuple | set | frozenset):
+                    values['extra_keys'] = [*keys, 'trace_id', 'span_id']
         return original(self, record)
 
     setattr(handle, '_oslo_tracing', True)

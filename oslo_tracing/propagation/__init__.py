@@ -178,12 +178,12 @@ class Propagation:
             *(other.fields for other in others),
         )
         self._hosts = hosts.Hosts(propagate_to)
-        #: ``traceparent`` is all there is, and it goes everywhere.
+        #: Of a span that nobody records ``traceparent`` is all there is, and
+        #: it goes everywhere. OSProfiler's pair is for recorded ones.
         self.is_simple = (
             self._w3c
             and not self._others
             and signer is None
-            and pairs is None
             and '*' in propagate_to
         )
 
@@ -271,14 +271,18 @@ class Propagation:
         carrier: MutableMapping[str, str],
         context: otel_context.Context,
     ) -> None:
-        """Tell whoever gets a carrier of the active span, unsigned.
+        """Tell whoever gets a carrier of the active span, and no more.
+
+        Who that is is not known: it is not signed, and has no baggage.
 
         :param carrier: a mapping of headers; older values of the same
             names are replaced.
         :param context: with the span.
         """
         try:
-            carrier.update(self._formats(context))
+            found = self._formats(context)
+            found.pop(messages.BAGGAGE, None)
+            carrier.update(found)
         except Exception:
             _guard.report('writing a carrier')
 

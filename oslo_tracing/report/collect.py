@@ -73,7 +73,16 @@ def collect(directory: str, output: str, max_bytes: int) -> Collected:
     source = files.FileSource(directory)
     made = Collected(problems=source.problems)
     os.makedirs(output, mode=_DIRECTORY_MODE, exist_ok=True)
-    found = sorted(source.files(), key=lambda path: (_size(path), path))
+    # The output may be below the directory.
+    copies = os.path.realpath(output) + os.sep
+    found = sorted(
+        (
+            path
+            for path in source.files()
+            if not os.path.realpath(path).startswith(copies)
+        ),
+        key=lambda path: (_size(path), path),
+    )
     taken: set[str] = set()
     for path in found:
         name = _name(os.path.relpath(path, directory), taken)

@@ -16,18 +16,3 @@ What OpenTelemetry's SDK does, by its own interfaces, so that processors,
 exporters, samplers and id generators of anybody work with it; but what is
 kept of a span until it is exported is small.
 """
-
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
-from oslo_tracing.tracer import _attributes
-
-
-def ready(attributes: Mapping[str, Any]) -> _attributes.Ready:
-    """Return attributes that spans can be started with at little cost.
-
-    :param attributes: what is the same for many spans.
-    """
-    return _attributes.Ready(attributes)

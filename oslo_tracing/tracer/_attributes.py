@@ -36,39 +36,6 @@ _MAX_INT: Final = 2**63 - 1
 _KEY_LIMIT: Final = 256
 
 
-class Ready(dict[str, Any]):
-    """Attributes that were looked at once, to start many spans with.
-
-    ::
-
-        constant = tracer.ready({'db.system.name': 'mysql'})
-        ...
-        span = tracer.start_span('SELECT', attributes=constant)
-
-    To a tracer that is not ours it is a dictionary like any other. Whoever
-    has made it does not change it.
-
-    :ivar longest: characters of the longest text in it.
-    :ivar rough: whether some of it is to be cleaned before it is exported.
-    """
-
-    __slots__ = ('longest', 'rough')
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        kept, _dropped, self.rough = taken(given, ENDLESS, ENDLESS)
-        super().__init__(kept)
-        self.longest = _longest(kept)
-
-
-def _longest(attributes: dict[str, Any]) -> int:
-    lengths = [
-        ENDLESS if isinstance(value, tuple | dict) else len(value)
-        for value in attributes.values()
-        if isinstance(value, str | bytes | tuple | dict)
-    ]
-    return max(lengths, default=0)
-
-
 def is_simple(key: Any, value: Any, length: int) -> bool:
     """Whether an attribute is one that the SDK would keep as it is."""
     if type(key) is not str or not key:
@@ -102,8 +69,6 @@ def taken(
     found = dict(given)
     if len(found) > count:
         return _as_the_sdk(found, count, length)
-    if type(given) is Ready and given.longest <= length:
-        return found, 0, given.rough
     rough = False
     # The same as above, without a call for each.
     for key, value in found.items():

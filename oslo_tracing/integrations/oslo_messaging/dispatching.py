@@ -100,8 +100,13 @@ class Unrecorded:
 
     def end(self) -> None:
         """End; the worker keeps nothing of it."""
-        context.leave(self._token)
-        context.ended(self._context)
+        try:
+            try:
+                context.leave(self._token)
+            finally:
+                context.ended(self._context)
+        except Exception:
+            _guard.report('leaving a received message')
 
 
 def processing(

@@ -20,6 +20,7 @@ from opentelemetry import trace
 from oslo_config import cfg
 from oslo_context import context as oslo_context
 from oslo_middleware import request_id
+import requests
 import sqlalchemy
 
 import oslo_tracing
@@ -27,6 +28,7 @@ from oslo_tracing import fixture
 from oslo_tracing import middleware
 from oslo_tracing import opts
 from oslo_tracing.tests import base
+from oslo_tracing.tests.unit.integrations import http_servers
 from oslo_tracing.tests import wsgi
 
 _SAYS_NO = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
@@ -55,6 +57,33 @@ class UnrecordedTest(base.TestCase):
         self.assertTrue(active.is_valid)
         self.assertFalse(active.trace_flags.sampled)
         self.assertFalse(active.is_remote)
+
+    def test_another_service_is_told_of_the_request_itself(self):
+        server = self.useFixture(http_servers.Server())
+        server.routes['/'] = (200, {}, b'{}')
+        spans = self.useFixture(
+            fixture.SpanRecorder('http_client', sample_ratio=0.0)
+        )
+        seen = []
+
+        def app(environ, start_response):
+            with requests.Session() as session:
+                session.trust_env = False
+                session.get(f'{server.url}/')
+            seen.append(trace.get_current_span().get_span_context())
+            return wsgi.hello(environ, start_response)
+
+        wsgi.ask(middleware.TracingMiddleware(app))
+
+        (active,) = seen
+        ((_method, _path, headers),) = server.seen
+        _version, trace_id, span_id, flags = dict(headers)[
+            'traceparent'
+        ].split('-')
+        self.assertEqual(active.trace_id, int(trace_id, 16))
+        self.assertEqual(active.span_id, int(span_id, 16))
+        self.assertEqual(0, int(flags, 16) & 1)
+        self.assertEqual([], spans.finished)
 
     def test_the_trace_id_is_the_request_id_of_the_first_who_asks(self):
         active, ids = self.ask(

@@ -406,6 +406,19 @@ class ExceptionTest(base.TestCase):
             'said', span.events[0].attributes['exception.message']
         )
 
+    def test_nor_does_use_span_tell_a_message_in_one_of_ours(self):
+        tracing = self.useFixture(support.Tracer(scope='oslo_tracing.service'))
+        span = tracing.tracer.start_span('a')
+        with self.assertRaisesRegex(LookupError, 'S3CRET'):
+            with trace.use_span(span, record_exception=False):
+                raise LookupError('S3CRET')
+        span.end()
+
+        cleaner = _clean.Cleaner(self.settings, self.fail)
+        clean = cleaner.clean(tracing.spans[0])
+
+        self.assertEqual('LookupError', clean.status.description)
+
     def test_the_operator_may_want_messages(self):
         self.settings.exception_messages = True
 

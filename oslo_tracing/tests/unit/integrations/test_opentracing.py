@@ -15,6 +15,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 import opentracing
 
@@ -89,6 +91,17 @@ class OpenTracingTest(base.TestCase):
             },
             headers,
         )
+
+    def test_baggage_stays_here(self):
+        self._record()
+        tracer = opentracing.global_tracer()
+        headers = {}
+        token = otel_context.attach(baggage.set_baggage('user', 'S3CRET'))
+        self.addCleanup(otel_context.detach, token)
+        with tracer.start_span('work') as span:
+            tracer.inject(span, opentracing.Format.TEXT_MAP, headers)
+
+        self.assertEqual(['traceparent'], list(headers))
 
     def test_a_caller_is_found_in_any_of_them(self):
         self._record(propagators=['tracecontext', 'b3'])

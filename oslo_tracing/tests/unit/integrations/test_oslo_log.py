@@ -92,6 +92,14 @@ class OsloLogTest(base.TestCase):
             log.info('x', extra={'trace_id': 'mine', 'span_id': 'too'})
         self.assertEqual(['mine/too x'], self._lines())
 
+    def test_odd_keys_of_the_caller_do_not_raise(self):
+        self.useFixture(fixture.SpanRecorder('none'))
+        log = self._plain()
+        with oslo_tracing.span('work', root=True):
+            for keys in (None, 7, ('mine',)):
+                log.info('x', extra={'extra_keys': keys})
+        self.assertEqual(3, len(self._lines()))
+
     def test_records_from_elsewhere(self):
         self.useFixture(fixture.SpanRecorder('none'))
         log = self._plain()

@@ -164,6 +164,15 @@ class FilesTest(CollectTestCase):
         self.assertEqual(kept, self.kept())
         self.assertEqual(first.bytes, second.bytes)
 
+    def test_copies_below_the_directory_are_not_copied_again(self):
+        self.write('a.jsonl', *data.boot())
+        below = os.path.join(self.source, 'copies')
+        first = collect.collect(self.source, below, 2**20)
+        second = collect.collect(self.source, below, 2**20)
+        self.assertEqual((1, 0), (first.changed, second.changed))
+        self.assertEqual(first.spans, second.spans)
+        self.assertEqual(['a.jsonl.gz'], os.listdir(below))
+
     def test_only_what_is_new_is_written(self):
         self.write('a.jsonl', *data.boot())
         self.collect()

@@ -36,7 +36,6 @@ from oslo_tracing.propagation import marking
 from oslo_tracing.propagation import w3c
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
-from oslo_tracing import tracer as tracer_module
 from oslo_tracing.tracer import provider
 
 _RESOURCE = resources.Resource({'service.name': 'nova-api'})
@@ -536,50 +535,6 @@ class CleanTest(_Case):
         span = tracer.start_span('a', attributes={'secret.a': 'x', 'b': 1})
         span.end()
         self.assertEqual({'b': 1}, dict(cleaner.clean(span).attributes))
-
-
-class ReadyTest(_Case):
-    """Attributes that are ready are kept as others would be."""
-
-    def _check(self, constant, more, **limits):
-        tracer, _spans = self.made(span_limits=sdk_trace.SpanLimits(**limits))
-        theirs, _theirs = self.made(
-            sdk_trace.TracerProvider,
-            span_limits=sdk_trace.SpanLimits(**limits),
-        )
-        ready = tracer_module.ready(constant)
-        spans = [
-            tracer.start_span('a', attributes=ready),
-            tracer.start_span('a', attributes=constant),
-            theirs.start_span('a', attributes=constant),
-        ]
-        for span in spans:
-            for key, value in more.items():
-                span.set_attribute(key, value)
-        found = [
-            (repr(dict(span.attributes)), span.dropped_attributes)
-            for span in spans
-        ]
-        self.assertEqual(found[:1] * 3, found)
-        self.assertEqual(spans[0].rough, spans[1].rough)
-
-    def test_within_limits_and_beyond(self):
-        for constant, more in (
-            ({'a': 'x', 'b': 1}, {'c': 'y'}),
-            ({'a': 'x' * 50}, {'a': 'y', 'b': 2**70}),
-            ({'a': 'Zürich'}, {'b': False}),
-            ({'a': ['x' * 50, 'y']}, {'b': ('z',), 'c': 1.5}),
-            ({}, {}),
-        ):
-            self._check(constant, more)
-            self._check(constant, more, max_attributes=2)
-            self._check(constant, more, max_attribute_length=5)
-
-    def test_a_span_does_not_change_it(self):
-        tracer, _spans = self.made()
-        ready = tracer_module.ready({'a': 'b'})
-        tracer.start_span('a', attributes=ready).set_attribute('c', 1)
-        self.assertEqual({'a': 'b'}, ready)
 
 
 class _Recording(sampling.Sampler):

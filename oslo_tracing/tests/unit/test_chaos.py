@@ -1,0 +1,69 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+from __future__ import annotations
+
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
+
+from oslo_tracing import chaos
+from oslo_tracing import fixture
+from oslo_tracing.tests import base
+
+
+class HeadersTest(base.TestCase):
+    """What an HTTP activity is given, and for how long."""
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(chaos.cleanup_control)
+
+    def _during(self, url, headers=None, **options):
+        self.spans = self.useFixture(fixture.SpanRecorder(**options))
+        provider = {'type': 'http', 'url': url}
+        if headers is not None:
+            provider['headers'] = headers
+        activity = {'name': 'look', 'type': 'probe', 'provider': provider}
+        before = {**provider}
+        chaos.before_experiment_control({'title': 'x'})
+        chaos.before_activity_control(activity)
+        during = provider.get('headers')
+        chaos.after_activity_control(activity, {'status': 'succeeded'})
+        chaos.after_experiment_control({}, {'status': 'completed'})
+        self.assertEqual(before, provider)
+        return during
+
+    def test_they_are_in_all_formats_beside_its_own(self):
+        found = self._during(
+            'http://api/', {'Accept': 'x'}, propagators=['tracecontext', 'b3']
+        )
+
+        self.assertEqual({'Accept', 'b3', 'traceparent'}, set(found))
+        span = self.spans.named('look')
+        self.assertIn(f'{span.context.span_id:016x}', found['b3'])
+
+    def test_a_stranger_gets_none(self):
+        found = self._during(
+            'http://stranger.example/', propagate_to=['*.cloud.example']
+        )
+
+        self.assertIsNone(found)
+
+    def test_nobody_gets_baggage(self):
+        token = otel_context.attach(baggage.set_baggage('user', 'S3CRET'))
+        self.addCleanup(otel_context.detach, token)
+
+        self.assertEqual(['traceparent'], list(self._during('http://api/')))
+
+    def test_what_is_no_url_is_left_to_the_toolkit(self):
+        for url in (None, 'http://[bad/', '${url}'):
+            self._during(url)
