@@ -41,8 +41,9 @@ from oslo_tracing import recording
 LOG = logging.getLogger(__name__)
 
 _DISTRIBUTION = 'oslo.privsep'
-#: Seconds that a new daemon has to say whether it has us.
-_PATIENCE = 30.0
+#: Seconds that a new daemon has to load us, and to say that it has: its first
+#: call waits for that. It is as busy as it is at any start.
+_PATIENCE = 10.0
 _UNDERSTANDS = '_oslo_tracing_version'
 
 

@@ -34,6 +34,8 @@ from oslo_tracing import integrations
 from oslo_tracing.integrations import _locks as locks_module
 
 _DRIVERS = (
+    'consul',
+    'etcd',
     'etcd3gw',
     'file',
     'ipc',
