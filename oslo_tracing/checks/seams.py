@@ -47,6 +47,7 @@ _LIBRARIES: Final = (
         'oslo.concurrency',
         'waiting for locks',
     ),
+    ('trace_locks', 'tooz', 'tooz', 'waiting for those of tooz'),
     (
         'trace_commands',
         'oslo_concurrency',
