@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 #: Of W3C Trace Context level 2; ids are random here.
 _RANDOM = trace.TraceFlags(0x02)
-# As in ``sampling.ratio``.
-_MASK = (1 << 56) - 1
 
 
 class Draw:
@@ -78,7 +76,7 @@ class Draw:
         if least is None or where:
             return None
         trace_id: int = self._ids.generate_trace_id()
-        if (trace_id & _MASK) >= least:
+        if self._sampling.keeps(trace_id, least):
             return trace_id
         return _made(
             trace.SpanContext(

@@ -122,6 +122,9 @@ class Pipeline(sampling.Sampler):
             return not (believed and configured.follows_remote)
         return not believed and kind in self._tables()
 
+    #: What :meth:`least` gives is for this.
+    keeps = staticmethod(ratio.keeps)
+
     def drops(self, parent: trace.SpanContext) -> bool:
         """Say whether what a parent has is all that its children get.
 
@@ -145,7 +148,7 @@ class Pipeline(sampling.Sampler):
         """Return the threshold for a trace that starts here.
 
         Whoever asks has an id for it, and no span of one that
-        ``ratio.keeps()`` does not keep; of the others, and where there is
+        ``keeps()`` does not keep; of the others, and where there is
         no such threshold, :meth:`should_sample` decides.
 
         :param kind: of ``rules.KINDS``.
