@@ -127,16 +127,7 @@ class Encoder:
     def _span(self, span: sdk_trace.ReadableSpan) -> bytes:
         pairs = self._pairs
         context: Any = span.context
-        trace_id = context.trace_id
-        fields = [
-            _ids(
-                b'\n\x10',
-                trace_id >> 64,
-                trace_id & _LOW,
-                b'\x12\x08',
-                context.span_id,
-            )
-        ]
+        fields = [_ids_of(context)]
         state = context.trace_state
         if state:
             fields += (b'\x1a', pairs.name(_state(state)))
@@ -187,16 +178,7 @@ class Encoder:
 
     def _link(self, link: trace.Link) -> bytes:
         context = link.context
-        trace_id = context.trace_id
-        fields = [
-            _ids(
-                b'\n\x10',
-                trace_id >> 64,
-                trace_id & _LOW,
-                b'\x12\x08',
-                context.span_id,
-            )
-        ]
+        fields = [_ids_of(context)]
         if context.trace_state:
             fields += (
                 b'\x1a',
@@ -253,6 +235,18 @@ class Encoder:
             )
             _keep(self._scopes, kept)
         return kept[1:]
+
+
+def _ids_of(context: Any) -> bytes:
+    """Return the ids with which a ``Span`` and a ``Link`` begin."""
+    trace_id = context.trace_id
+    return _ids(
+        b'\n\x10',
+        trace_id >> 64,
+        trace_id & _LOW,
+        b'\x12\x08',
+        context.span_id,
+    )
 
 
 def _group(groups: list[tuple[Any, list[Any]]], wanted: Any) -> list[Any]:
