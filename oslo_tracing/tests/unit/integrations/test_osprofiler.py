@@ -87,6 +87,15 @@ class TestCase(base.TestCase):
 
 
 class PointsTest(TestCase):
+    def complaints(self):
+        """Return a log of what of ours goes wrong from now on."""
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'oslo_tracing._guard._REPORTER', _guard._Reporter()
+            )
+        )
+        return self.useFixture(fixtures.FakeLogger())
+
     def test_start_and_stop(self):
         with oslo_tracing.span('request', root=True):
             profiler.start('outer')
@@ -388,12 +397,7 @@ class PointsTest(TestCase):
         self.assertEqual(16, len(many.attributes))
 
     def test_our_own_errors_are_not_the_service_s(self):
-        logged = self.useFixture(fixtures.FakeLogger())
-        self.useFixture(
-            fixtures.MonkeyPatch(
-                'oslo_tracing._guard._REPORTER', _guard._Reporter()
-            )
-        )
+        logged = self.complaints()
 
         def refuse(*args, **kwargs):
             raise ValueError('S3CRET')
@@ -418,12 +422,7 @@ class PointsTest(TestCase):
             def items(self):
                 raise ValueError('S3CRET')
 
-        logged = self.useFixture(fixtures.FakeLogger())
-        self.useFixture(
-            fixtures.MonkeyPatch(
-                'oslo_tracing._guard._REPORTER', _guard._Reporter()
-            )
-        )
+        logged = self.complaints()
         with oslo_tracing.span('request', root=True):
             with profiler.Trace('outer'):
                 with profiler.Trace('odd', Odd(a=1)):
@@ -437,12 +436,7 @@ class PointsTest(TestCase):
         self.assertNotIn('S3CRET', logged.output)
 
     def test_an_end_of_ours_that_fails(self):
-        logged = self.useFixture(fixtures.FakeLogger())
-        self.useFixture(
-            fixtures.MonkeyPatch(
-                'oslo_tracing._guard._REPORTER', _guard._Reporter()
-            )
-        )
+        logged = self.complaints()
 
         def refuse(*args, **kwargs):
             raise ValueError('S3CRET')
