@@ -34,7 +34,6 @@ from oslo_tracing.scrub import names as scrub
 from oslo_tracing.scrub import urls
 from oslo_tracing import settings as settings_module
 
-_SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 _RESPONSE = 'response'
 _CLIENT = trace.SpanKind.CLIENT
 _ERROR = trace.StatusCode.ERROR
@@ -110,7 +109,7 @@ class Attempt:
         self._hooks.attempt = self
         # What else traces HTTP below us would record the same once more.
         self._token = _current.attach(
-            otel_context.set_value(_SUPPRESS_HTTP, True, current)
+            otel_context.set_value(_current.SUPPRESS_HTTP, True, current)
         )
 
     def answered(self, response: Any, **kwargs: Any) -> None:

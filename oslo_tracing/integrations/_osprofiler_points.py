@@ -27,6 +27,7 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import context
 from oslo_tracing.integrations import _osprofiler_info as told
@@ -34,9 +35,6 @@ from oslo_tracing import recording
 from oslo_tracing import settings as settings_module
 
 _POINT = otel_context.create_key('oslo_tracing.osprofiler_point')
-(_SPAN,) = trace.set_span_in_context(
-    trace.INVALID_SPAN, otel_context.Context()
-)
 _SAMPLED = trace.TraceFlags.SAMPLED
 _INTERNAL = trace.SpanKind.INTERNAL
 
@@ -85,7 +83,7 @@ class Points:
         """Say whether a point here is more than nothing."""
         try:
             current = otel_context.get_current()
-            found: Any = current.get(_SPAN)
+            found: Any = current.get(_current.SPAN_KEY)
             if found is not None:
                 span_context = found.get_span_context()
                 if span_context.trace_flags & _SAMPLED:
@@ -118,7 +116,7 @@ class Points:
 
     def _begin(self, name: Any, info: Any) -> None:
         current = otel_context.get_current()
-        around: Any = current.get(_SPAN, trace.INVALID_SPAN)
+        around: Any = current.get(_current.SPAN_KEY, trace.INVALID_SPAN)
         parent = around.get_span_context()
         span, is_sql = None, False
         try:
@@ -141,7 +139,7 @@ class Points:
         values = current.copy()
         values[_POINT] = point
         if span is not None:
-            values[_SPAN] = span
+            values[_current.SPAN_KEY] = span
         point.token = otel_context.attach(otel_context.Context(values))
 
     def _start(
