@@ -152,6 +152,17 @@ class SettingsTest(base.TestCase):
         self.assertEqual(100, read.attribute_length_limit)
         self.assertEqual('always_off', read.sampler)
 
+    def test_where_zipkin_is(self):
+        self._env('OTEL_EXPORTER_ZIPKIN_ENDPOINT', 'http://zipkin:9411/x')
+        conf = self._conf()
+        self.assertEqual(
+            'http://zipkin:9411/x', settings.read(conf).zipkin_endpoint
+        )
+        conf = self._conf('zipkin_endpoint = http://chosen:9411')
+        self.assertEqual(
+            'http://chosen:9411', settings.read(conf).zipkin_endpoint
+        )
+
     def test_the_traces_variant_of_the_endpoint_is_the_whole_url(self):
         self._env('OTEL_EXPORTER_OTLP_ENDPOINT', 'http://general:4318')
         self._env('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://t:1/x')
