@@ -44,6 +44,7 @@ SUPPRESS_PLAIN = 'suppress_instrumentation'
 SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 
 #: Fields of a ``SpanContext``, which is a tuple.
+SPAN_ID: Final = 1
 REMOTE: Final = 2
 FLAGS: Final = 3
 STATE: Final = 4

@@ -172,6 +172,9 @@ class LentRequest:
 class LinkExpired(sdk_trace.SpanProcessor):
     """Links what starts where a lease is over to the trace that was lent."""
 
+    #: Whatever has a parent is below somebody whose lease is not over.
+    for_roots = True
+
     def on_start(
         self,
         span: sdk_trace.Span,

@@ -72,19 +72,6 @@ class UrandomIds(id_generator.IdGenerator):
         self._fetched: tuple[int, list[int]] = (0, [])
 
     def generate_span_id(self) -> int:
-        return self._next()
-
-    def generate_trace_id(self) -> int:
-        wanted = context.wanted_trace_id()
-        if wanted is not None:
-            return wanted
-        return self._next() << 64 | self._next()
-
-    def is_trace_id_random(self) -> bool:
-        """Set the random flag of W3C Trace Context level 2."""
-        return context.is_trace_id_random()
-
-    def _next(self) -> int:
         """Return 64 random bits, not all of them 0."""
         while True:
             pid, numbers = self._fetched
@@ -98,6 +85,16 @@ class UrandomIds(id_generator.IdGenerator):
                 continue
             if number:
                 return number
+
+    def generate_trace_id(self) -> int:
+        wanted = context.wanted_trace_id()
+        if wanted is not None:
+            return wanted
+        return self.generate_span_id() << 64 | self.generate_span_id()
+
+    def is_trace_id_random(self) -> bool:
+        """Set the random flag of W3C Trace Context level 2."""
+        return context.is_trace_id_random()
 
 
 class ProcessResource:

@@ -52,6 +52,8 @@ TRACESTATE_LIMIT: Final = 512
 
 _OURS: Final = 'oslo_tracing'
 _MAX_TIME: Final = 2**63 - 1
+# Tracers of ours that are remembered.
+_MAX_KNOWN: Final = 256
 
 
 class Cleaner:
@@ -74,8 +76,12 @@ class Cleaner:
         self._of_process: resources.Resource | None = None
         self._limit = settings.attribute_length_limit
         self._globs: tuple[str, ...] = ()
+        self._looked_at: object = None
         self._is_excluded: Callable[[str], object] | None = None
         # Of the last one only: all spans of a process share theirs.
+        # What whole spans of ours have in common, where that is clean; by
+        # id, and kept so that it stays its own.
+        self._known: dict[int, Any] = {}
         self._resource: tuple[resources.Resource, resources.Resource] | None
         self._resource = None
         self._scope: (
@@ -144,17 +150,10 @@ class Cleaner:
         Attributes and name of one of ours were looked at when they were set.
         """
         if type(span) is _span.Span:
-            if span.rough or span.length_limit > self._limit:
-                return False
-            if (
-                self._resource is None
-                or self._resource[0] is not span.resource
-            ):
-                own = self._own(span.resource)
-                if own is not span.resource:
-                    # Once for each tracer, in a child that was forked.
-                    span.belong_to(own)
-        elif not (
+            return not span.rough and (
+                id(span.shared) in self._known or self._is_known(span)
+            )
+        if not (
             _is_short(span.name)
             and not span.status.description
             and not span.events
@@ -177,11 +176,35 @@ class Cleaner:
             and type(span.kind) is trace.SpanKind
         )
 
+    def _is_known(self, span: _span.Span) -> bool:
+        """Whether what a span has in common with others is clean."""
+        if span.length_limit > self._limit:
+            return False
+        own = self._own(span.resource)
+        if own is not span.resource:
+            # Once for each tracer, in a child that was forked.
+            span.belong_to(own)
+        scope = span.instrumentation_scope
+        if (
+            scope is not self._clean_scope(scope)
+            or own is not self._clean_resource(own)
+        ):
+            return False
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known[id(span.shared)] = span.shared
+        return True
+
     def _look_at_globs(self) -> None:
-        globs = tuple(self._settings.excluded_attributes or ())
+        found = self._settings.excluded_attributes
+        if found is self._looked_at:
+            return
+        self._looked_at = found
+        globs = tuple(found or ())
         if globs == self._globs:
             return
         self._globs = globs
+        self._known.clear()
         self._is_excluded = None
         if globs:
             pattern = '|'.join(map(fnmatch.translate, globs))

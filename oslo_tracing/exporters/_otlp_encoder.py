@@ -28,7 +28,9 @@ from typing import Final
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing.exporters import _protobuf
+from oslo_tracing.tracer import _span
 
 # SpanFlags of trace.proto; the lowest byte are the flags of W3C.
 _HAS_IS_REMOTE: Final = 0x100
@@ -66,13 +68,21 @@ class Encoded:
 
     :ivar span: whose.
     :ivar data: the message.
+    :ivar shared: what it has in common with others, None where only its
+        resource and scope can tell.
     """
 
-    __slots__ = ('data', 'span')
+    __slots__ = ('data', 'shared', 'span')
 
-    def __init__(self, span: sdk_trace.ReadableSpan, data: bytes) -> None:
+    def __init__(
+        self,
+        span: sdk_trace.ReadableSpan,
+        data: bytes,
+        shared: object = None,
+    ) -> None:
         self.span = span
         self.data = data
+        self.shared = shared
 
 
 class Encoder:
@@ -91,6 +101,9 @@ class Encoder:
 
         :raises Exception: when it is none: without ids, or not of a kind.
         """
+        if type(span) is _span.Span:
+            data = self._span(span) if span.rough else self._plain(span)
+            return Encoded(span, data, span.shared)
         return Encoded(span, self._span(span))
 
     def request(self, encoded: Sequence[Encoded]) -> bytes:
@@ -99,18 +112,20 @@ class Encoder:
         In the order of the first span of each.
         """
         groups: list[tuple[Any, list[tuple[Any, list[bytes]]]]] = []
-        nearest: dict[tuple[int, int], list[bytes]] = {}
+        nearest: dict[tuple[int, ...], list[bytes]] = {}
         for one in encoded:
-            resource = one.span.resource
-            scope = one.span.instrumentation_scope or None
+            span = one.span
             # By identity first: the SDK hashes a resource by dumping it.
-            fields = nearest.get((id(resource), id(scope)))
+            near: tuple[int, ...] = (id(one.shared),)
+            if one.shared is None:
+                near = id(span.resource), id(span.instrumentation_scope)
+            fields = nearest.get(near)
             if fields is None:
-                fields = _group(_group(groups, resource), scope)
-                nearest[id(resource), id(scope)] = fields
-            fields.append(b'\x12')
-            fields.append(_varint(len(one.data)))
-            fields.append(one.data)
+                scope = span.instrumentation_scope or None
+                fields = _group(_group(groups, span.resource), scope)
+                nearest[near] = fields
+            data = one.data
+            fields += (b'\x12', _varint(len(data)), data)
         message: list[bytes] = []
         for resource, scopes in groups:
             head, tail = self._resource(resource)
@@ -123,6 +138,31 @@ class Encoder:
             whole = b''.join(body)
             message += (b'\n', _varint(len(whole)), whole)
         return b''.join(message)
+
+    def _plain(self, span: _span.Span) -> bytes:
+        """Encode one of ours that has only what nearly all have."""
+        context, parent, name, kind, start, end, found, status = span.plain()
+        trace_id, span_id, _remote, flags, _state, _valid = context
+        flags = flags & _W3C | _HAS_IS_REMOTE
+        fields = [
+            _ids(
+                b'\n\x10',
+                trace_id >> 64,
+                trace_id & _LOW,
+                b'\x12\x08',
+                span_id,
+            )
+        ]
+        if parent is not None:
+            fields.append(_parent_id(b'"\x08', parent[_current.SPAN_ID]))
+            if parent[_current.REMOTE]:
+                flags |= _IS_REMOTE
+        if name:
+            fields += (b'*', self._pairs.name(name))
+        fields += (_KINDS[id(kind)], _times(b'9', start, b'A', end))
+        self._pairs.extend(fields, found)
+        fields += (self._status(status), b'\x85\x01', _flags(flags))
+        return b''.join(fields)
 
     def _span(self, span: sdk_trace.ReadableSpan) -> bytes:
         pairs = self._pairs

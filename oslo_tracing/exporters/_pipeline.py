@@ -19,12 +19,15 @@ from collections.abc import Callable
 import logging
 import os
 import time
+from typing import Any
 from typing import Final
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
+from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import counters
 from oslo_tracing.exporters import _delivery
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
 
 LOG = logging.getLogger(__name__)
+
+_SAMPLED: Final = int(trace.TraceFlags.SAMPLED)
 
 #: Seconds between two log lines about lost spans.
 QUIET: Final = 60.0
@@ -81,8 +86,8 @@ class Pipeline(sdk_trace.SpanProcessor):
     def on_end(self, span: sdk_trace.ReadableSpan) -> None:
         """Queue a sampled span; never waits, never raises."""
         try:
-            context = span.context
-            if context is None or not context.trace_flags.sampled:
+            context: Any = span.get_span_context()
+            if context is None or not context[_current.FLAGS] & _SAMPLED:
                 return
             if not self._builders:
                 return

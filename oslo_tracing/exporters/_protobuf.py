@@ -160,14 +160,19 @@ class Pairs:
         :param attributes: whatever was recorded; what is of no type that
             OTLP knows is described by its text.
         """
-        if not attributes:
-            return []
-        if type(attributes) is not dict:
-            attributes = _values.plain(attributes)
-        texts, numbers = self._texts.get, self._numbers.get
         fields: list[bytes] = []
+        if attributes:
+            if type(attributes) is not dict:
+                attributes = _values.plain(attributes)
+            self.extend(fields, attributes)
+        return fields
+
+    def extend(self, fields: list[bytes], attributes: dict[str, Any]) -> None:
+        """Append the same to what there is already."""
+        texts, numbers = self._texts.get, self._numbers.get
         item: Any
-        for item in attributes.items():
+        # list() is one operation; a late thread may still set one of them.
+        for item in list(attributes.items()):
             found = item[1]
             kind = type(found)
             if kind is str:
@@ -178,7 +183,6 @@ class Pairs:
             else:
                 encoded = self._pair(item[0], value(found))
             fields.append(encoded)
-        return fields
 
     def _text(self, item: tuple[str, str]) -> bytes:
         encoded = self._pair(item[0], b'\n' + sized(utf8(item[1])))

@@ -56,6 +56,9 @@ class Worker:
         self._threading = _real.threading_module()
         self._settings = settings
         self._stats = stats
+        self._most = settings.max_queue_size
+        # A batch that the queue cannot hold would never be full.
+        self._batch_size = min(settings.max_export_batch_size, self._most)
         self._wake = _real.Wake()
         self._thread: Any = None
         self._start_lock = self._threading.Lock()
@@ -74,7 +77,8 @@ class Worker:
         its length at the same moment may each add one more.
         """
         queue = self._queue
-        if len(queue) >= self._settings.max_queue_size:
+        length = len(queue)
+        if length >= self._most:
             self._stats.dropped(counters.QUEUE_FULL)
             if self.delivery.trouble is None:
                 self.delivery.trouble = counters.QUEUE_FULL
@@ -83,7 +87,7 @@ class Worker:
         if self._thread is None:
             self._start()
         if (
-            len(queue) >= self._batch_size()
+            length + 1 >= self._batch_size
             and not self._wake.is_set()
             and not self.delivery.all_wait()
         ):
@@ -145,13 +149,6 @@ class Worker:
             self._quiet.close()
         self.delivery.disown()
 
-    def _batch_size(self) -> int:
-        # A batch that the queue cannot hold would never be full.
-        return min(
-            self._settings.max_export_batch_size,
-            self._settings.max_queue_size,
-        )
-
     def _start(self) -> None:
         with self._start_lock:
             if self._thread is not None or self._stopping:
@@ -187,7 +184,7 @@ class Worker:
 
     def _rest(self) -> float:
         """Return how long to sleep, in seconds, unless woken."""
-        if len(self._queue) >= self._batch_size() and (
+        if len(self._queue) >= self._batch_size and (
             not self.delivery.all_wait()
         ):
             # It was filled while an exporter that waited had its turn.
@@ -212,7 +209,7 @@ class Worker:
             and not self.delivery.all_wait()
             and time.monotonic() < self.delivery.deadline
         ):
-            batch = self._take(min(left, self._batch_size()))
+            batch = self._take(min(left, self._batch_size))
             if not batch:
                 break
             left -= len(batch)

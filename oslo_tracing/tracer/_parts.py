@@ -18,16 +18,12 @@ from collections.abc import Callable
 import dataclasses
 import types
 from typing import Any
-from typing import TYPE_CHECKING
 import warnings
 
 from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.util import instrumentation
 from opentelemetry import trace
-
-if TYPE_CHECKING:
-    from oslo_tracing.tracer import _span
 
 
 class Event(sdk_trace.Event):
@@ -72,7 +68,8 @@ class Shared:
     :ivar resource: what the process is. Whoever exports replaces that of a
         parent in a forked child.
     :ivar scope: who records.
-    :ivar ended: gets every span that has ended.
+    :ivar processors: get every span that has ended: those in its ``ending``
+        right before, those in its ``at_end`` after that.
     :ivar describe: gives the attributes of an exception's event.
     :ivar attributes: how many a span has at most.
     :ivar attribute_length: characters of a text in those of a span.
@@ -85,7 +82,7 @@ class Shared:
 
     resource: resources.Resource
     scope: instrumentation.InstrumentationScope
-    ended: Callable[[_span.Span], None]
+    processors: Any
     describe: Callable[[BaseException], dict[str, Any]]
     attributes: int
     attribute_length: int

@@ -44,6 +44,7 @@ _NONE: Final = (0, 0, 0)
 _NOTHING: Final[dict[Any, Any]] = {}
 #: What exporters take as it is.
 _NAME_LIMIT: Final = 256
+_MAX_TIME: Final = 2**63 - 1
 
 #: What a span does when it is left with an exception, as a context manager.
 RECORD_ERROR: Final = 1
@@ -71,8 +72,9 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     :param shared: what it has in common with others.
     :param on_error: ``RECORD_ERROR``, ``SET_STATUS``, both or neither.
     :ivar rough: whether exporters must look at it. If not it has neither
-        events, links nor a description, and all its texts are ASCII and
-        short enough.
+        events, links, a description nor a trace state, nothing was dropped,
+        its times are times, and all its texts are ASCII and short enough.
+    :ivar shared: what it has in common with others.
     """
 
     __slots__ = (
@@ -85,10 +87,10 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         '_name',
         '_on_error',
         '_parent',
-        '_shared',
         '_start_time',
         '_status',
         'rough',
+        'shared',
     )
 
     _attributes: dict[str, Any]
@@ -116,7 +118,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         self._start_time = start_time
         self._end_time: int | None = None
         self._status = _NOT_SET
-        self._shared = shared
+        self.shared = shared
         self._on_error = on_error
         # Attributes, events and links.
         self._dropped = (dropped, 0, 0) if dropped else _NONE
@@ -147,6 +149,23 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     def links(self) -> tuple[trace.Link, ...]:
         return tuple(self._all(_parts.Link)) if self._more else ()
 
+    def plain(self) -> tuple[Any, ...]:
+        """Return all that there is of an ended span that is not rough.
+
+        :returns: its context, that of its parent, its name and kind, when
+            it started and ended, its attributes and its status.
+        """
+        return (
+            self._context,
+            self._parent,
+            self._name,
+            self._kind,
+            self._start_time,
+            self._end_time,
+            self._attributes,
+            self._status,
+        )
+
     # As the SDK's own code asks for them.
     _events = events
     _links = links
@@ -154,26 +173,26 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     @property
     def length_limit(self) -> int:
         """The longest text that its attributes may have, in characters."""
-        return self._shared.attribute_length
+        return self.shared.attribute_length
 
     @property
     def resource(self) -> resources.Resource:
-        return self._shared.resource
+        return self.shared.resource
 
     def belong_to(self, resource: resources.Resource) -> None:
         """Tell what this process is, for all spans of the same tracer.
 
         A tracer that a parent has made knows the parent's.
         """
-        self._shared.resource = resource
+        self.shared.resource = resource
 
     @property
     def instrumentation_scope(self) -> instrumentation.InstrumentationScope:
-        return self._shared.scope
+        return self.shared.scope
 
     @property
     def instrumentation_info(self) -> Any:
-        return _parts.info(self._shared.scope)
+        return _parts.info(self.shared.scope)
 
     @property
     def dropped_attributes(self) -> int:
@@ -193,7 +212,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         if self._end_time is not None:
             LOG.warning('Setting attribute on ended span.')
             return
-        shared = self._shared
+        shared = self.shared
         if _attributes.is_simple(key, value, shared.attribute_length):
             if not self.rough and _attributes.is_rough(key, value):
                 self.rough = True
@@ -215,7 +234,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         if self._end_time is not None:
             LOG.warning('Setting attribute on ended span.')
             return
-        shared = self._shared
+        shared = self.shared
         if not shared.attributes:
             self._lose(attributes=len(attributes))
             return
@@ -237,7 +256,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     ) -> None:
         if self._ended('add_event'):
             return
-        shared = self._shared
+        shared = self.shared
         found, dropped, _rough = _attributes.taken(
             attributes or {}, shared.event_attributes, shared.length
         )
@@ -255,7 +274,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
             return
         if self._ended('add_link'):
             return
-        shared = self._shared
+        shared = self.shared
         found, dropped, _rough = _attributes.taken(
             attributes or {}, shared.link_attributes, shared.length
         )
@@ -314,11 +333,19 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         if more is _NOTHING or more.pop(_OPEN, None) is None:
             LOG.warning('Calling end() on an ended span.')
             return
-        self._end_time = time.time_ns() if end_time is None else end_time
+        if end_time is None:
+            end_time = time.time_ns()
+        elif not is_time(end_time):
+            self.rough = True
+        self._end_time = end_time
         if not more:
             # Most have nothing there, and wait for their export.
             self._more = _NOTHING
-        self._shared.ended(self)
+        processors = self.shared.processors
+        for processor in processors.ending:
+            processor._on_ending(self)
+        for processor in processors.at_end:
+            processor.on_end(self)
 
     def __exit__(
         self,
@@ -339,7 +366,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
 
     def _described(self, error: BaseException) -> dict[str, Any]:
         try:
-            return self._shared.describe(error)
+            return self.shared.describe(error)
         except Exception:
             _guard.report('recording an exception')
             return {}
@@ -355,9 +382,9 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         attributes = self._attributes
         if key in attributes:
             attributes.pop(key, None)
-        elif len(attributes) >= self._shared.attributes:
+        elif len(attributes) >= self.shared.attributes:
             self._lose(attributes=1)
-            if not self._shared.attributes:
+            if not self.shared.attributes:
                 return
             for oldest in list(attributes)[:1]:
                 attributes.pop(oldest, None)
@@ -385,12 +412,18 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     def _lose(
         self, attributes: int = 0, events: int = 0, links: int = 0
     ) -> None:
+        self.rough = True
         lost = self._dropped
         self._dropped = (
             lost[0] + attributes,
             lost[1] + events,
             lost[2] + links,
         )
+
+
+def is_time(time: Any) -> bool:
+    """Whether somebody else's time is one: nanoseconds since the epoch."""
+    return type(time) is int and 0 < time <= _MAX_TIME
 
 
 # Who asks whether a span is the SDK's wants to know whether it can be read.

@@ -29,6 +29,7 @@ from opentelemetry.sdk.util import instrumentation
 from opentelemetry import trace
 from opentelemetry.util import types
 
+from oslo_tracing import _current
 from oslo_tracing.tracer import _attributes
 from oslo_tracing.tracer import _parts
 from oslo_tracing.tracer import _span
@@ -36,6 +37,7 @@ from oslo_tracing.tracer import _span
 _SAMPLED: Final = int(trace.TraceFlags.SAMPLED)
 # Older SDKs do not know the flag.
 _RANDOM: Final = int(getattr(trace.TraceFlags, 'RANDOM_TRACE_ID', 0))
+_FOLLOWED: Final = _SAMPLED | _RANDOM
 _FLAGS: Final = tuple(trace.TraceFlags(flags) for flags in range(4))
 _NO_STATE: Final = trace.DEFAULT_TRACE_STATE
 _INTERNAL: Final = trace.SpanKind.INTERNAL
@@ -70,12 +72,15 @@ def _context(
 class Processors(sdk_trace.SynchronousMultiSpanProcessor):
     """The processors of a provider, in order.
 
-    Only those are called at a start or end who have something to do then.
+    Only those are called at a start or end who have something to do then;
+    one with a true ``for_roots`` only where what starts has no parent.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.starting: tuple[Any, ...] = ()
+        #: The same where what starts has no parent.
+        self.starting_roots: tuple[Any, ...] = ()
         self.ending: tuple[Any, ...] = ()
         self.at_end: tuple[Any, ...] = ()
 
@@ -83,7 +88,12 @@ class Processors(sdk_trace.SynchronousMultiSpanProcessor):
         self, span_processor: sdk_trace.SpanProcessor
     ) -> None:
         super().add_span_processor(span_processor)
-        self.starting = self._who('on_start')
+        self.starting_roots = self._who('on_start')
+        self.starting = tuple(
+            one
+            for one in self.starting_roots
+            if not getattr(one, 'for_roots', False)
+        )
         self.ending = self._who('_on_ending')
         self.at_end = self._who('on_end')
 
@@ -95,13 +105,6 @@ class Processors(sdk_trace.SynchronousMultiSpanProcessor):
             if nothing is not None
             and getattr(type(one), name, None) is not nothing
         )
-
-    def ended(self, span: _span.Span) -> None:
-        """Hand on a span that has just ended."""
-        for processor in self.ending:
-            processor._on_ending(span)
-        for processor in self.at_end:
-            processor.on_end(span)
 
 
 class Tracer(sdk_trace.Tracer):
@@ -132,6 +135,7 @@ class Tracer(sdk_trace.Tracer):
         self.sampler = sampler
         self.resource = resource
         self.span_processor: Any = processors
+        self._processors = processors
         self.id_generator = ids
         self._span_limits = limits
         self._instrumentation_scope = scope
@@ -140,7 +144,7 @@ class Tracer(sdk_trace.Tracer):
         self._shared = _parts.Shared(
             resource=resource,
             scope=scope,
-            ended=processors.ended,
+            processors=processors,
             describe=describe,
             attributes=_limit(limits.max_span_attributes),
             attribute_length=_limit(limits.max_span_attribute_length),
@@ -166,32 +170,19 @@ class Tracer(sdk_trace.Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> trace.Span:
-        parent: Any = trace.get_current_span(context).get_span_context()
-        if parent is not None and not isinstance(parent, trace.SpanContext):
-            raise TypeError(
-                'parent_span_context must be a SpanContext or None.'
-            )
+        where = _current.context() if context is None else context
+        above: Any = where.get(_current.SPAN_KEY)
         given: Any
-        inherited: int
-        if parent is not None and parent.is_valid:
-            trace_id, inherited = parent.trace_id, parent.trace_flags
-            flags = inherited & _RANDOM
+        if type(above) is _span.Span and self._follows:
+            # Nearly always: below one of ours nobody has to be asked.
+            parent: Any = above.get_span_context()
+            trace_id, _id, _remote, inherited, state, _valid = parent
+            recorded, given = inherited & _SAMPLED, attributes
+            flags = inherited & _FOLLOWED
         else:
-            parent, inherited = None, 0
-            trace_id = self.id_generator.generate_trace_id()
-            flags = _RANDOM if self._random and self._random() else 0
-        if parent is not None and self._follows and not parent.is_remote:
-            given, state = attributes, parent.trace_state
-            recorded = sampled = bool(inherited & _SAMPLED)
-        else:
-            result: Any = self.sampler.should_sample(
-                context, trace_id, name, kind, attributes, links or ()
+            parent, trace_id, flags, recorded, given, state = self._decided(
+                context, name, kind, attributes, links or ()
             )
-            given, state = result.attributes, result.trace_state
-            recorded = result.decision.is_recording()
-            sampled = result.decision.is_sampled()
-        if sampled:
-            flags |= _SAMPLED
         span_context = _context(
             trace_id,
             self.id_generator.generate_span_id(),
@@ -207,6 +198,14 @@ class Tracer(sdk_trace.Tracer):
             )
         else:
             kept, dropped, rough = {}, 0, False
+        if start_time is None:
+            start_time = time.time_ns()
+        elif not _span.is_time(start_time):
+            rough = True
+        if type(kind) is not trace.SpanKind or (
+            state is not _NO_STATE and _has_state(span_context, parent)
+        ):
+            rough = True
         span = _span.Span(
             name,
             span_context,
@@ -215,7 +214,7 @@ class Tracer(sdk_trace.Tracer):
             kept,
             rough,
             dropped,
-            time.time_ns() if start_time is None else start_time,
+            start_time,
             shared,
             (_span.RECORD_ERROR if record_exception else 0)
             | (_span.SET_STATUS if set_status_on_exception else 0),
@@ -223,9 +222,68 @@ class Tracer(sdk_trace.Tracer):
         for link in links or ():
             if link:
                 span.add_link(link.context, link.attributes)
-        for processor in self.span_processor.starting:
+        processors = self._processors
+        for processor in (
+            processors.starting_roots
+            if parent is None
+            else processors.starting
+        ):
             processor.on_start(span, parent_context=context)
         return span
+
+    def _decided(
+        self,
+        context: otel_context.Context | None,
+        name: str,
+        kind: trace.SpanKind,
+        attributes: types.Attributes,
+        links: Sequence[trace.Link],
+    ) -> tuple[Any, int, int, Any, Any, trace.TraceState | None]:
+        """Find out about a span that is not below one of ours.
+
+        :returns: its parent's context or None, its trace and flags, whether
+            it is recorded, with which attributes, and its trace state.
+        """
+        parent: Any = trace.get_current_span(context).get_span_context()
+        if parent is not None and not isinstance(parent, trace.SpanContext):
+            raise TypeError(
+                'parent_span_context must be a SpanContext or None.'
+            )
+        inherited = 0
+        if parent is not None and parent.is_valid:
+            trace_id, inherited = parent.trace_id, parent.trace_flags
+            flags = inherited & _RANDOM
+        else:
+            parent = None
+            trace_id = self.id_generator.generate_trace_id()
+            flags = _RANDOM if self._random and self._random() else 0
+        if parent is not None and self._follows and not parent.is_remote:
+            recorded = inherited & _SAMPLED
+            flags |= recorded
+            return parent, trace_id, flags, recorded, attributes, (
+                parent.trace_state
+            )
+        result: Any = self.sampler.should_sample(
+            context, trace_id, name, kind, attributes, links
+        )
+        if result.decision.is_sampled():
+            flags |= _SAMPLED
+        return (
+            parent,
+            trace_id,
+            flags,
+            result.decision.is_recording(),
+            result.attributes,
+            result.trace_state,
+        )
+
+
+def _has_state(
+    context: trace.SpanContext, parent: trace.SpanContext | None
+) -> bool:
+    return bool(
+        context.trace_state or (parent is not None and parent.trace_state)
+    )
 
 
 def _limit(limit: int | None) -> int:
