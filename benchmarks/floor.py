@@ -82,6 +82,12 @@ _EVENTS = {
     'openstack.notification.priority': 'info',
     'openstack.notification.publisher_id': 'compute.benchmark',
 }
+_PING = {
+    'db.system.name': 'sqlite',
+    'db.query.summary': 'SELECT',
+    'db.query.text': 'SELECT ?',
+    'db.operation.name': 'SELECT',
+}
 _GET: dict[str, Any] = {
     'http.request.method': 'GET',
     'server.address': '127.0.0.1',
@@ -136,6 +142,14 @@ class Floor(service.Service):
                 span.end()
 
         return serve
+
+    def connect(self) -> Any:
+        """Record the statement that a connection is tried with."""
+        span = _TRACER.start_span('SELECT', kind=_CLIENT, attributes=_PING)
+        try:
+            return super().connect()
+        finally:
+            span.end()
 
     def query(self, conn: Any, statement: Any, **values: Any) -> Any:
         """Record a statement."""
