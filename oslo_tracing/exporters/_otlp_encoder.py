@@ -141,7 +141,17 @@ class Encoder:
 
     def _plain(self, span: _span.Span) -> bytes:
         """Encode one of ours that has only what nearly all have."""
-        context, parent, name, kind, start, end, found, status = span.plain()
+        (
+            context,
+            parent,
+            name,
+            kind,
+            start,
+            end,
+            found,
+            status,
+            ready,
+        ) = span.plain()
         trace_id, span_id, _remote, flags, _state, _valid = context
         flags = flags & _W3C | _HAS_IS_REMOTE
         fields = [
@@ -157,12 +167,29 @@ class Encoder:
             fields.append(_parent_id(b'"\x08', parent[_current.SPAN_ID]))
             if parent[_current.REMOTE]:
                 flags |= _IS_REMOTE
-        if name:
-            fields += (b'*', self._pairs.name(name))
-        fields += (_KINDS[id(kind)], _times(b'9', start, b'A', end))
-        self._pairs.extend(fields, found)
+        times = _times(b'9', start, b'A', end)
+        if ready is None or ready.name is not name:
+            fields += (self._named(name, kind), times)
+            if ready is not None:
+                self._pairs.extend(fields, ready.attributes)
+        else:
+            known = ready.encoded
+            if known is None:
+                known = ready.encoded = (
+                    self._named(name, kind),
+                    b''.join(self._pairs.encode(ready.attributes)),
+                )
+            fields += (known[0], times, known[1])
+        if found:
+            self._pairs.extend(fields, found)
         fields += (self._status(status), b'\x85\x01', _flags(flags))
         return b''.join(fields)
+
+    def _named(self, name: str, kind: trace.SpanKind) -> bytes:
+        """Encode name and kind."""
+        if not name:
+            return _KINDS[id(kind)]
+        return b'*' + self._pairs.name(name) + _KINDS[id(kind)]
 
     def _span(self, span: sdk_trace.ReadableSpan) -> bytes:
         pairs = self._pairs
@@ -177,10 +204,7 @@ class Encoder:
             fields.append(_parent_id(b'"\x08', parent.span_id))
             if parent.is_remote:
                 flags |= _IS_REMOTE
-        name = span.name
-        if name:
-            fields += (b'*', pairs.name(name))
-        fields.append(_KINDS[id(span.kind)])
+        fields.append(self._named(span.name, span.kind))
         start, end = span.start_time, span.end_time
         if start and end:
             fields.append(_times(b'9', start, b'A', end))

@@ -29,6 +29,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from oslo_tracing import _current
+from oslo_tracing import _ready
 from oslo_tracing import attributes as names
 from oslo_tracing import context as tracing_context
 from oslo_tracing.integrations import _sql_comments
@@ -176,7 +177,7 @@ class Recorder:
                 return statement
             wanted = self._settings.db_spans
             if wanted == 'all' or (wanted == 'slow' and note.facts.is_write):
-                note.span = self._start(note, {})
+                note.span = self._start(note)
             # Of others nobody knows yet whether they will have one.
             note.comment = _sql_comments.comment(
                 note.span or trace.get_current_span(note.parent)
@@ -233,17 +234,25 @@ class Recorder:
             note.size > 1,
         )
 
-    def _start(self, note: _Note, more: dict[str, Any]) -> trace.Span:
-        attributes = {**note.engine.attributes, **note.facts.attributes}
+    def _start(self, note: _Note) -> trace.Span:
+        engine, facts = note.engine, note.facts
+        known = facts.ready
+        if known is None or known[0] is not engine:
+            known = facts.ready = (
+                engine,
+                _ready.Ready(
+                    _name(note),
+                    _CLIENT,
+                    {**engine.attributes, **facts.attributes},
+                ),
+            )
+        own = {}
         if note.size > 1:
-            attributes[names.DB_OPERATION_BATCH_SIZE] = note.size
-        attributes.update(more)
-        return self._tracer.start_span(
-            _name(note),
-            note.parent,
-            _CLIENT,
-            attributes,
-            start_time=note.started,
+            own[names.DB_OPERATION_BATCH_SIZE] = note.size
+        if note.rows >= 0:
+            own[names.OPENSTACK_DB_ROWS] = note.rows
+        return _ready.start(
+            self._tracer, known[1], note.parent, own, start_time=note.started
         )
 
     def _record(self, note: _Note, error: BaseException | None) -> None:
@@ -266,15 +275,14 @@ class Recorder:
             )
         ):
             return
-        more = {}
-        if note.rows >= 0:
-            more[names.OPENSTACK_DB_ROWS] = note.rows
         if span is None:
-            span = self._start(note, more)
+            span = self._start(note)
         elif span.is_recording():
             # Another listener may have made something else of it.
             span.update_name(_name(note))
-            span.set_attributes({**note.facts.attributes, **more})
+            span.set_attributes(note.facts.attributes)
+            if note.rows >= 0:
+                span.set_attribute(names.OPENSTACK_DB_ROWS, note.rows)
         if error is not None:
             _sql_errors.record(span, error, self._settings)
         span.end(ended)

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
+from oslo_tracing import _ready
 from oslo_tracing import attributes as names
 from oslo_tracing.scrub import sql
 
@@ -34,7 +35,7 @@ _WITH_ROWS = frozenset(
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Facts:
     """What is the same for every execution of a statement.
 
@@ -42,12 +43,17 @@ class Facts:
     :ivar attributes: ready to be given to a span; not to be changed.
     :ivar is_write: whether a COMMIT has work to do after it.
     :ivar has_rows: whether a row count means anything.
+    :ivar ready: what its spans have in common, and with whose attributes:
+        those of the engine that has executed it last.
     """
 
     name: str
     attributes: dict[str, Any]
     is_write: bool
     has_rows: bool
+    ready: tuple[object, _ready.Ready] | None = dataclasses.field(
+        default=None, compare=False
+    )
 
     def as_batch(self) -> Facts:
         """Return the facts of many such statements in one span."""
@@ -59,6 +65,7 @@ class Facts:
             self,
             name=_BATCH + self.name if self.name else '',
             attributes=attributes,
+            ready=None,
         )
 
 

@@ -28,6 +28,7 @@ from opentelemetry import trace
 from opentelemetry.util import types
 
 from oslo_tracing import _guard
+from oslo_tracing import _ready
 from oslo_tracing import attributes as names
 from oslo_tracing.tracer import _attributes
 from oslo_tracing.tracer import _parts
@@ -71,6 +72,9 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     :param start_time: nanoseconds since the epoch.
     :param shared: what it has in common with others.
     :param on_error: ``RECORD_ERROR``, ``SET_STATUS``, both or neither.
+    :param ready: attributes that it shares with others, None where all are
+        its own. What is set beside them is; past the limit the oldest of
+        those goes first.
     :ivar rough: whether exporters must look at it. If not it has neither
         events, links, a description nor a trace state, nothing was dropped,
         its times are times, and all its texts are ASCII and short enough.
@@ -87,6 +91,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         '_name',
         '_on_error',
         '_parent',
+        '_ready',
         '_start_time',
         '_status',
         'rough',
@@ -109,12 +114,14 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         start_time: int,
         shared: _parts.Shared,
         on_error: int,
+        ready: _ready.Ready | None = None,
     ) -> None:
         self._name = name
         self._context = context
         self._parent = parent
         self._kind = kind
         self._attributes = attributes
+        self._ready = ready
         self._start_time = start_time
         self._end_time: int | None = None
         self._status = _NOT_SET
@@ -124,7 +131,10 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         self._dropped = (dropped, 0, 0) if dropped else _NONE
         # Events and links in their order, and that it has not ended.
         self._more: dict[Any, Any] = {_OPEN: True}
-        self.rough = rough or not _is_short(name)
+        self.rough = rough or (
+            ready is None
+            and not (is_short(name) and type(kind) is trace.SpanKind)
+        )
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(name={self._name!r}, {self._context})'
@@ -139,7 +149,10 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
 
     @property
     def attributes(self) -> types.Attributes:
-        return builtin_types.MappingProxyType(self._attributes)
+        found = self._attributes
+        if self._ready is not None:
+            found = {**self._ready.attributes, **found}
+        return builtin_types.MappingProxyType(found)
 
     @property
     def events(self) -> tuple[sdk_trace.Event, ...]:
@@ -153,8 +166,14 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         """Return all that there is of an ended span that is not rough.
 
         :returns: its context, that of its parent, its name and kind, when
-            it started and ended, its attributes and its status.
+            it started and ended, its attributes, its status, and of what
+            others share the rest of them.
         """
+        found, ready = self._attributes, self._ready
+        if ready is not None and not found.keys().isdisjoint(
+            ready.attributes
+        ):
+            found, ready = {**ready.attributes, **found}, None
         return (
             self._context,
             self._parent,
@@ -162,8 +181,9 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
             self._kind,
             self._start_time,
             self._end_time,
-            self._attributes,
+            found,
             self._status,
+            ready,
         )
 
     # As the SDK's own code asks for them.
@@ -283,7 +303,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     def update_name(self, name: str) -> None:
         if self._ended('update_name'):
             return
-        if not _is_short(name):
+        if not is_short(name):
             self.rough = True
         self._name = name
 
@@ -382,7 +402,9 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         attributes = self._attributes
         if key in attributes:
             attributes.pop(key, None)
-        elif len(attributes) >= self.shared.attributes:
+        elif len(attributes) >= self.shared.attributes - (
+            0 if self._ready is None else len(self._ready.attributes)
+        ):
             self._lose(attributes=1)
             if not self.shared.attributes:
                 return
@@ -430,5 +452,6 @@ def is_time(time: Any) -> bool:
 sdk_trace.Span.register(Span)
 
 
-def _is_short(name: Any) -> bool:
+def is_short(name: Any) -> bool:
+    """Whether a name is one that exporters take as it is."""
     return type(name) is str and len(name) <= _NAME_LIMIT and name.isascii()

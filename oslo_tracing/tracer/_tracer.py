@@ -30,6 +30,7 @@ from opentelemetry import trace
 from opentelemetry.util import types
 
 from oslo_tracing import _current
+from oslo_tracing import _ready
 from oslo_tracing.tracer import _attributes
 from oslo_tracing.tracer import _parts
 from oslo_tracing.tracer import _span
@@ -38,6 +39,8 @@ _SAMPLED: Final = int(trace.TraceFlags.SAMPLED)
 # Older SDKs do not know the flag.
 _RANDOM: Final = int(getattr(trace.TraceFlags, 'RANDOM_TRACE_ID', 0))
 _FOLLOWED: Final = _SAMPLED | _RANDOM
+#: Attributes that a span is to have room for beside those it shares.
+_ROOM: Final = 16
 _FLAGS: Final = tuple(trace.TraceFlags(flags) for flags in range(4))
 _NO_STATE: Final = trace.DEFAULT_TRACE_STATE
 _INTERNAL: Final = trace.SpanKind.INTERNAL
@@ -170,6 +173,82 @@ class Tracer(sdk_trace.Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> trace.Span:
+        return self._started(
+            name,
+            kind,
+            context,
+            attributes,
+            None,
+            None,
+            links,
+            start_time,
+            (_span.RECORD_ERROR if record_exception else 0)
+            | (_span.SET_STATUS if set_status_on_exception else 0),
+        )
+
+    def start_ready(
+        self,
+        ready: _ready.Ready,
+        where: otel_context.Context,
+        own: dict[str, int] | None = None,
+        links: Sequence[trace.Link] | None = None,
+        start_time: int | None = None,
+    ) -> trace.Span:
+        """Start a span of which all is known but its ids and times.
+
+        :param ready: shared with other spans, where the limits allow that.
+        :param where: the context with its parent.
+        :param own: what it has beside that, not looked at again.
+        :param links: to other spans.
+        :param start_time: nanoseconds since the epoch, by default now.
+        """
+        if ready.checked_for is not self._shared:
+            self._check(ready)
+        attributes = ready.attributes
+        shared: _ready.Ready | None = ready
+        if not ready.is_whole:
+            shared = None
+            if own:
+                attributes, own = {**attributes, **own}, None
+        return self._started(
+            ready.name,
+            ready.kind,
+            where,
+            attributes,
+            shared,
+            own,
+            links,
+            start_time,
+            _span.RECORD_ERROR | _span.SET_STATUS,
+        )
+
+    def _check(self, ready: _ready.Ready) -> None:
+        """See whether spans of this tracer may share what is ready."""
+        shared = self._shared
+        _kept, dropped, rough = _attributes.taken(
+            ready.attributes, shared.attributes, shared.attribute_length
+        )
+        ready.is_whole = not (
+            dropped
+            or rough
+            or len(ready.attributes) + _ROOM > shared.attributes
+            or not _span.is_short(ready.name)
+            or type(ready.kind) is not trace.SpanKind
+        )
+        ready.checked_for = shared
+
+    def _started(
+        self,
+        name: str,
+        kind: trace.SpanKind,
+        context: otel_context.Context | None,
+        attributes: types.Attributes,
+        ready: _ready.Ready | None,
+        own: dict[str, int] | None,
+        links: Sequence[trace.Link] | None,
+        start_time: int | None,
+        on_error: int,
+    ) -> trace.Span:
         where = _current.context() if context is None else context
         above: Any = where.get(_current.SPAN_KEY)
         given: Any
@@ -192,19 +271,20 @@ class Tracer(sdk_trace.Tracer):
         if not recorded:
             return trace.NonRecordingSpan(span_context)
         shared = self._shared
-        if given:
+        kept: dict[str, Any] = own or {}
+        dropped, rough = 0, False
+        if ready is not None and given is not attributes:
+            # A sampler has something to say as well.
+            given, ready = {**(given or {}), **kept}, None
+        if given and ready is None:
             kept, dropped, rough = _attributes.taken(
                 given, shared.attributes, shared.attribute_length
             )
-        else:
-            kept, dropped, rough = {}, 0, False
         if start_time is None:
             start_time = time.time_ns()
         elif not _span.is_time(start_time):
             rough = True
-        if type(kind) is not trace.SpanKind or (
-            state is not _NO_STATE and _has_state(span_context, parent)
-        ):
+        if state is not _NO_STATE and _has_state(span_context, parent):
             rough = True
         span = _span.Span(
             name,
@@ -216,8 +296,8 @@ class Tracer(sdk_trace.Tracer):
             dropped,
             start_time,
             shared,
-            (_span.RECORD_ERROR if record_exception else 0)
-            | (_span.SET_STATUS if set_status_on_exception else 0),
+            on_error,
+            ready,
         )
         for link in links or ():
             if link:

@@ -34,6 +34,7 @@ TOOLS = LEAVES | {
     'context',
     'leases',
     '_current',
+    '_ready',
 }
 RECORDING = TOOLS | {'settings', '_environment', '_wrap'}
 
@@ -50,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     '_guard': set(),
     '_runtime': set(),
     '_current': set(),
+    '_ready': set(),
     'context': {'_current', 'leases'},
     'leases': {'attributes'},
     'counters': {'_real'},

@@ -1,0 +1,93 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is the same for many spans, made once.
+
+Nearly every span of a seam has been there before but for its times and ids:
+another statement, another call of the same method. Such a description is
+looked at once, encoded once, and shared by the spans, which only have of
+their own what makes them different.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+
+class Ready:
+    """Name, kind and attributes that spans have in common.
+
+    :param name: of the spans.
+    :param kind: of the spans.
+    :param attributes: never changed from now on.
+    :ivar checked_for: of whose limits it is known whether it keeps to them.
+    :ivar is_whole: whether it does, so that spans may share it.
+    :ivar encoded: what an encoder has made of it; the same, whoever does.
+    """
+
+    __slots__ = (
+        'attributes',
+        'checked_for',
+        'encoded',
+        'is_whole',
+        'kind',
+        'name',
+    )
+
+    def __init__(
+        self,
+        name: str,
+        kind: trace.SpanKind,
+        attributes: dict[str, Any],
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.attributes = attributes
+        self.checked_for: object = None
+        self.is_whole = False
+        self.encoded: tuple[bytes, bytes] | None = None
+
+
+def start(
+    tracer: trace.Tracer,
+    ready: Ready,
+    where: otel_context.Context,
+    own: dict[str, int] | None = None,
+    links: Sequence[trace.Link] | None = None,
+    start_time: int | None = None,
+) -> trace.Span:
+    """Start a span of which all is known.
+
+    :param tracer: ours, or that of somebody else's provider.
+    :param ready: what it is.
+    :param where: the context with its parent.
+    :param own: what it has beside that: names of ours, and numbers of 64
+        bits at most.
+    :param links: to other spans.
+    :param start_time: nanoseconds since the epoch, by default now.
+    """
+    quick = getattr(tracer, 'start_ready', None)
+    if quick is not None:
+        span: trace.Span = quick(ready, where, own, links, start_time)
+        return span
+    return tracer.start_span(
+        ready.name,
+        where,
+        ready.kind,
+        {**ready.attributes, **own} if own else ready.attributes,
+        links,
+        start_time,
+    )
