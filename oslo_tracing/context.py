@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import contextvars
 import sys
 import time
@@ -77,11 +78,11 @@ def is_suppressed(http: bool = False) -> bool:
 
     :param http: ask for outgoing HTTP, which has a key of its own.
     """
-    current = _current.context()
+    get = _current.context().get
     return bool(
-        current.get(_SUPPRESS_ALL)
-        or current.get(_SUPPRESS_PLAIN)
-        or (http and current.get(_SUPPRESS_HTTP))
+        get(_SUPPRESS_ALL)
+        or get(_SUPPRESS_PLAIN)
+        or (http and get(_SUPPRESS_HTTP))
     )
 
 
@@ -220,12 +221,26 @@ def is_unit(current: otel_context.Context) -> bool:
     return _UNIT in current
 
 
-def root(current: otel_context.Context) -> otel_context.Context:
+def root(
+    current: otel_context.Context,
+    span: trace.Span | None = None,
+    more: Mapping[str, object] | None = None,
+) -> otel_context.Context:
     """Return the same for what is first of a trace in this process.
 
+    :param span: to be the active one there, so that nothing is asked for
+        by :func:`force` any more; None for the one that is.
+    :param more: what else is to be in it.
     :returns: what :func:`ended` is to be called with.
     """
-    return _with(_UNIT, leases.LocalRoot(), current)
+    values = current.copy()
+    if span is not None:
+        values[_current.SPAN_KEY] = span
+        values.pop(_FORCED, None)
+    values[_UNIT] = leases.LocalRoot()
+    if more:
+        values.update(more)
+    return otel_context.Context(values)
 
 
 def unrecorded_root(

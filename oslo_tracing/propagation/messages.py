@@ -82,11 +82,7 @@ def add(ctxt: Any, trace: Mapping[str, str]) -> Any:
         ``fake://`` accepts, and what no driver can send.
     """
     if type(ctxt) is dict:
-        carried = ctxt.copy()
-        for key in KEYS:
-            carried.pop(key, None)
-        carried.update(trace)
-        return carried
+        return {**_without_keys(ctxt), **trace}
     if isinstance(ctxt, dict) or (
         isinstance(ctxt, Mapping) and not hasattr(ctxt, 'to_dict')
     ):
@@ -96,6 +92,14 @@ def add(ctxt: Any, trace: Mapping[str, str]) -> Any:
     if callable(getattr(ctxt, 'to_dict', None)):
         return _CarryingObject(original(ctxt), trace)
     return ctxt
+
+
+def _without_keys(ctxt: dict[Any, Any]) -> dict[Any, Any]:
+    kept = ctxt.copy()
+    if not KEYS.isdisjoint(kept):
+        for key in KEYS:
+            kept.pop(key, None)
+    return kept
 
 
 def original(ctxt: Any) -> Any:
@@ -116,6 +120,8 @@ def values(ctxt: Any) -> Mapping[str, Any] | None:
 
 def mapping(ctxt: Any) -> Mapping[str, Any] | None:
     """Return the mapping in which a receiver looks for keys of others."""
+    if type(ctxt) is dict:
+        return ctxt
     if isinstance(ctxt, _CarryingObject):
         ctxt = ctxt.to_dict()
     return ctxt if isinstance(ctxt, Mapping) else None
@@ -134,7 +140,4 @@ def without_keys(ctxt: Any) -> Any:
         if sent is not ctxt or not isinstance(ctxt, Mapping):
             return sent
         return _without(ctxt)
-    kept = ctxt.copy()
-    for key in KEYS:
-        kept.pop(key, None)
-    return kept
+    return _without_keys(ctxt)

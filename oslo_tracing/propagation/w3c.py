@@ -170,14 +170,12 @@ def parse(
     state = NO_TRACESTATE
     if tracestate is not None:
         state = parse_tracestate(tracestate)
-    span_context = trace.SpanContext(
-        int(trace_id, 16),
-        int(span_id, 16),
-        True,
-        _FLAGS[flags],
-        with_mark(state, True) if ours else state,
+    ids = int(trace_id, 16), int(span_id, 16)
+    if not all(ids):
+        return None
+    return _current.span_context(
+        *ids, True, _FLAGS[flags], with_mark(state, True) if ours else state
     )
-    return span_context if span_context[_current.VALID] else None
 
 
 def from_environ(

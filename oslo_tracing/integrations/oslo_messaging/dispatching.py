@@ -23,6 +23,7 @@ from opentelemetry import trace
 
 from oslo_tracing import _current
 from oslo_tracing import _guard
+from oslo_tracing import _ready
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.integrations.oslo_messaging import attached
@@ -42,7 +43,8 @@ class Processing:
 
     :param span: the receiver's.
     :param settings: what to record of exceptions.
-    :param current: what it runs under, with the span in it.
+    :param current: what it runs under, of ``context.root()``, with the span
+        in it.
     """
 
     __slots__ = ('_context', '_settings', '_span', '_token')
@@ -55,8 +57,8 @@ class Processing:
     ) -> None:
         self._span = span
         self._settings = settings
-        self._context = context.root(current)
-        self._token = context.enter(self._context)
+        self._context = current
+        self._token = context.enter(current)
 
     def failed(self, error: BaseException) -> None:
         """Note what the endpoint raised, or the dispatcher."""
@@ -159,7 +161,7 @@ class Receiver(attached.Attached):
         incoming.ctxt = propagation.without_keys(incoming.ctxt)
         message = incoming.message
         if (
-            not isinstance(message, Mapping)
+            not (type(message) is dict or isinstance(message, Mapping))
             or context.is_suppressed()
             or (
                 _current.span() is not trace.INVALID_SPAN
@@ -170,12 +172,12 @@ class Receiver(attached.Attached):
         dropped = self._dropped(sent)
         if dropped is not None:
             return Unrecorded(dropped)
-        name, kind, attributes = self._described(dispatcher, incoming)
+        ready = self._described(dispatcher, incoming)
         parentage = trust.decide(sent, self._settings.incoming_rpc)
         wanted = context.want_trace_id(parentage.trace_id)
         try:
-            span = self._tracer.start_span(
-                name, parentage.context, kind, attributes, parentage.links
+            span = _ready.start(
+                self._tracer, ready, parentage.context, None, parentage.links
             )
         finally:
             context.forget_trace_id(wanted)
@@ -183,12 +185,11 @@ class Receiver(attached.Attached):
             message_id = _message_id(incoming)
             if message_id is not None:
                 span.set_attribute(names.MESSAGING_MESSAGE_ID, message_id)
-        current = _current.with_span(span, context.unforced(parentage.context))
-        return Processing(span, self._settings, current)
+        return Processing(
+            span, self._settings, context.root(parentage.context, span)
+        )
 
-    def _described(
-        self, dispatcher: Any, incoming: Any
-    ) -> tuple[str, trace.SpanKind, dict[str, str]]:
+    def _described(self, dispatcher: Any, incoming: Any) -> _ready.Ready:
         message = incoming.message
         place = self._places.of_dispatcher(dispatcher)
         called = (
@@ -199,8 +200,7 @@ class Receiver(attached.Attached):
         if not _is_text(called):
             return _describe(place, _type(incoming), None, called)
         key = (_type(incoming), *called)
-        described: tuple[str, trace.SpanKind, dict[str, str]] | None
-        described = place.kept.get(key)
+        described: _ready.Ready | None = place.kept.get(key)
         if described is None:
             endpoint = _endpoint(dispatcher, *called)
             described = _describe(place, key[0], endpoint, called)
@@ -223,7 +223,7 @@ def _is_text(called: tuple[Any, Any, Any]) -> bool:
 
 def _describe(
     place: places.Place, how: str, endpoint: Any, called: tuple[Any, Any, Any]
-) -> tuple[str, trace.SpanKind, dict[str, str]]:
+) -> _ready.Ready:
     namespace, method, version = called
     if endpoint is None:
         namespace, method, version = None, scrub.OTHER, None
@@ -240,10 +240,10 @@ def _describe(
     else:
         name = method
     if how == describing.CALL:
-        return name, trace.SpanKind.SERVER, attributes
+        return _ready.Ready(name, trace.SpanKind.SERVER, attributes)
     attributes[names.MESSAGING_OPERATION_TYPE] = describing.PROCESS
     attributes[names.MESSAGING_OPERATION_NAME] = describing.PROCESS
-    return name, trace.SpanKind.CONSUMER, attributes
+    return _ready.Ready(name, trace.SpanKind.CONSUMER, attributes)
 
 
 def _endpoint(

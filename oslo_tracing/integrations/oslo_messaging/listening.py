@@ -24,6 +24,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from oslo_tracing import _current
+from oslo_tracing import _ready
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.integrations.oslo_messaging import attached
@@ -99,25 +100,19 @@ class Receiver(attached.Attached):
         sent = self._propagation.from_message(incoming.ctxt)
         incoming.ctxt = propagation.without_keys(incoming.ctxt)
         message = incoming.message
-        if not isinstance(message, Mapping) or not self._wanted():
+        if not self._wanted() or not (
+            type(message) is dict or isinstance(message, Mapping)
+        ):
             return None
         dropped = self._dropped(sent)
         if dropped is not None:
             return dispatching.Unrecorded(dropped)
-        place = self._places.of_dispatcher(dispatcher)
-        kind = scrub.event_type(message.get('event_type'), self._names)
         parentage = trust.decide(sent, self._settings.incoming_rpc)
-        span = self._tracer.start_span(
-            f'{describing.PROCESS} {kind}',
+        span = _ready.start(
+            self._tracer,
+            self._described(self._places.of_dispatcher(dispatcher), incoming),
             parentage.context,
-            trace.SpanKind.CONSUMER,
-            describing.notification_attributes(
-                place,
-                describing.PROCESS,
-                _destination(place, incoming),
-                kind,
-                message.get('priority'),
-            ),
+            None,
             parentage.links,
         )
         if span.is_recording():
@@ -127,6 +122,29 @@ class Receiver(attached.Attached):
                     names.OPENSTACK_NOTIFICATION_PUBLISHER_ID, publisher
                 )
         return self._under(span, parentage.context)
+
+    def _described(
+        self, place: places.Place, incoming: Any
+    ) -> _ready.Ready:
+        message = incoming.message
+        event_type, priority = message.get('event_type'), message.get('priority')
+        destination = _destination(place, incoming)
+        key = (event_type, priority, destination)
+        if type(event_type) is str and type(priority) is str:
+            known: _ready.Ready | None = place.kept.get(key)
+            if known is not None:
+                return known
+        kind = scrub.event_type(event_type, self._names)
+        found = _ready.Ready(
+            f'{describing.PROCESS} {kind}',
+            trace.SpanKind.CONSUMER,
+            describing.notification_attributes(
+                place, describing.PROCESS, destination, kind, priority
+            ),
+        )
+        if type(event_type) is str and type(priority) is str:
+            place.keep(key, found)
+        return found
 
     def _begin_batch(
         self, dispatcher: Any, incoming: Any
@@ -182,10 +200,9 @@ class Receiver(attached.Attached):
     def _under(
         self, span: trace.Span, parent: otel_context.Context
     ) -> dispatching.Processing:
-        current = otel_context.set_value(
-            _OURS, span, _current.with_span(span, parent)
+        return dispatching.Processing(
+            span, self._settings, context.root(parent, span, {_OURS: span})
         )
-        return dispatching.Processing(span, self._settings, current)
 
 
 def _destination(place: places.Place, incoming: Any) -> str | None:

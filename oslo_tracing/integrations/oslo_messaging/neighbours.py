@@ -91,13 +91,14 @@ class Neighbours:
         # not recorded says nothing of itself; then there will be no second.
         span: Any = _current.span()
         scope = getattr(span, 'instrumentation_scope', None)
-        if scope is None or span.kind not in kinds:
+        if scope is None:
             return False
         name: str = scope.name
         if name == _BUILT_IN_SCOPE:
-            self.step_back(BUILT_IN)
-        elif name.startswith(_INSTRUMENTOR_SCOPE):
-            self.step_back(name)
-        else:
+            name = BUILT_IN
+        elif not name.startswith(_INSTRUMENTOR_SCOPE):
             return False
+        if span.kind not in kinds:
+            return False
+        self.step_back(name)
         return True

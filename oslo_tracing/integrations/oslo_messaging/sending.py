@@ -20,10 +20,12 @@ import functools
 import re
 from typing import Any
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from oslo_tracing import _current
 from oslo_tracing import _guard
+from oslo_tracing import _ready
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.integrations.oslo_messaging import attached
@@ -169,7 +171,7 @@ class Sender(attached.Attached):
     def _wanted(self, message: Any) -> bool:
         return (
             self._on
-            and isinstance(message, Mapping)
+            and (type(message) is dict or isinstance(message, Mapping))
             and not context.is_suppressed()
             and not self._others.send()
         )
@@ -196,11 +198,11 @@ class Sender(attached.Attached):
         if described is None:
             described = self._describe_rpc(place, *key)
             place.keep(key, described)
-        name, kind, attributes = described
-        span = self._tracer.start_span(name, kind=kind, attributes=attributes)
+        where = _current.context()
+        span = _ready.start(self._tracer, described, where)
         if target.server is not None and span.is_recording():
             span.set_attribute(names.OPENSTACK_RPC_SERVER, str(target.server))
-        return self._under(span, ctxt, True)
+        return self._under(span, where, ctxt, True)
 
     def _describe_rpc(
         self,
@@ -210,7 +212,7 @@ class Sender(attached.Attached):
         namespace: Any,
         method: Any,
         version: Any,
-    ) -> tuple[str, trace.SpanKind, dict[str, str]]:
+    ) -> _ready.Ready:
         where = describing.rpc_scope(namespace, topic)
         name = self._names.take(describing.rpc_name(where, method), '')
         if not name:
@@ -220,10 +222,10 @@ class Sender(attached.Attached):
             place, how, topic, method, version
         )
         if how == describing.CALL:
-            return name, trace.SpanKind.CLIENT, attributes
+            return _ready.Ready(name, trace.SpanKind.CLIENT, attributes)
         attributes[names.MESSAGING_OPERATION_TYPE] = describing.SEND
         attributes[names.MESSAGING_OPERATION_NAME] = how
-        return name, trace.SpanKind.PRODUCER, attributes
+        return _ready.Ready(name, trace.SpanKind.PRODUCER, attributes)
 
     def _notification(
         self, transport: Any, target: Any, ctxt: Any, message: Any
@@ -236,8 +238,9 @@ class Sender(attached.Attached):
         described = place.kept.get(key)
         if described is None:
             kind = scrub.event_type(event_type, self._names)
-            described = (
+            described = _ready.Ready(
                 f'{describing.SEND} {kind}',
+                trace.SpanKind.PRODUCER,
                 describing.notification_attributes(
                     place,
                     describing.SEND,
@@ -247,20 +250,24 @@ class Sender(attached.Attached):
                 ),
             )
             place.keep(key, described)
-        name, attributes = described
-        span = self._tracer.start_span(
-            name, kind=trace.SpanKind.PRODUCER, attributes=attributes
-        )
+        where = _current.context()
+        span = _ready.start(self._tracer, described, where)
         if span.is_recording():
             publisher = places.bounded(message.get('publisher_id'), 255)
             if publisher is not None:
                 span.set_attribute(
                     names.OPENSTACK_NOTIFICATION_PUBLISHER_ID, publisher
                 )
-        return self._under(span, ctxt, False)
+        return self._under(span, where, ctxt, False)
 
-    def _under(self, span: trace.Span, ctxt: Any, baggage: bool) -> Sending:
-        current = _current.with_span(span, _current.context())
+    def _under(
+        self,
+        span: trace.Span,
+        where: otel_context.Context,
+        ctxt: Any,
+        baggage: bool,
+    ) -> Sending:
+        current = _current.with_span(span, where)
         carried = self._propagation.into_message(
             ctxt, current, baggage=baggage
         )
