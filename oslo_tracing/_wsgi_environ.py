@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+import functools
 import re
 from typing import Any
 
@@ -28,6 +29,17 @@ from oslo_tracing import attributes as attribute_names
 _MAX_ID = 255
 _MAX_ADDRESS = 255
 _MAX_USER_AGENT = 512
+#: What :func:`ends` reads, and of how many characters it remembers it.
+_ENDS = (
+    'wsgi.url_scheme',
+    'HTTP_HOST',
+    'SERVER_NAME',
+    'SERVER_PORT',
+    'REMOTE_ADDR',
+    'HTTP_USER_AGENT',
+    'SERVER_PROTOCOL',
+)
+_MAX_KNOWN = 1024
 
 #: Where the services leave the context of a request.
 _CONTEXTS = (
@@ -82,6 +94,25 @@ def says_confirmed(environ: Mapping[str, Any]) -> bool:
 
 def ends(environ: Mapping[str, Any]) -> dict[str, Any]:
     """Return who has asked whom, and how, as attributes."""
+    said = [environ.get(name) for name in _ENDS]
+    # The same client mostly asks again; not every server keeps to PEP 3333.
+    length = 0
+    for one in said:
+        if type(one) is str:
+            length += len(one)
+        elif one is not None:
+            return _ends(environ)
+    if length > _MAX_KNOWN:
+        return _ends(environ)
+    return _known_ends(*said).copy()
+
+
+@functools.lru_cache(256)
+def _known_ends(*said: Any) -> dict[str, Any]:
+    return _ends(dict(zip(_ENDS, said, strict=True)))
+
+
+def _ends(environ: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     scheme = environ.get('wsgi.url_scheme')
     port = _SCHEMES.get(scheme) if isinstance(scheme, str) else None
@@ -105,7 +136,7 @@ def ends(environ: Mapping[str, Any]) -> dict[str, Any]:
     agent = environ.get('HTTP_USER_AGENT')
     if isinstance(agent, str) and agent:
         found[attribute_names.USER_AGENT_ORIGINAL] = agent[:_MAX_USER_AGENT]
-    protocol = _PROTOCOLS.get(environ.get('SERVER_PROTOCOL', ''))
+    protocol = _PROTOCOLS.get(environ.get('SERVER_PROTOCOL') or '')
     if protocol is not None:
         found[attribute_names.NETWORK_PROTOCOL_VERSION] = protocol
     return found

@@ -56,6 +56,19 @@ _KINDS: Final = {
 }
 _UNSET: Final = trace.StatusCode.UNSET
 
+# Of spans that are ours: the flags of W3C that are defined, and whether the
+# parent is remote; and a status without a description.
+_DEFINED: Final = 0x03
+_FLAGS: Final = {
+    flags: b'\x85\x01' + _flags(flags | _HAS_IS_REMOTE)
+    for flags in (*range(4), *range(_IS_REMOTE, _IS_REMOTE + 4))
+}
+_STATUSES: Final = {
+    id(code): b'z\x02\x18' + _protobuf.varint(code.value)
+    for code in trace.StatusCode
+}
+_STATUSES[id(_UNSET)] = b'z\x00'
+
 #: Resources and scopes that are kept encoded.
 _KEPT: Final = 64
 
@@ -153,23 +166,18 @@ class Encoder:
             ready,
         ) = span.plain()
         trace_id, span_id, _remote, flags, _state, _valid = context
-        flags = flags & _W3C | _HAS_IS_REMOTE
-        fields = [
-            _ids(
-                b'\n\x10',
-                trace_id >> 64,
-                trace_id & _LOW,
-                b'\x12\x08',
-                span_id,
-            )
-        ]
+        ids = _ids(
+            b'\n\x10', trace_id >> 64, trace_id & _LOW, b'\x12\x08', span_id
+        )
+        flags &= _DEFINED
+        above = b''
         if parent is not None:
-            fields.append(_parent_id(b'"\x08', parent[_current.SPAN_ID]))
+            above = _parent_id(b'"\x08', parent[_current.SPAN_ID])
             if parent[_current.REMOTE]:
                 flags |= _IS_REMOTE
         times = _times(b'9', start, b'A', end)
         if ready is None or ready.name is not name:
-            fields += (self._named(name, kind), times)
+            fields = [ids, above, self._named(name, kind), times]
             if ready is not None:
                 self._pairs.extend(fields, ready.attributes)
         else:
@@ -179,10 +187,11 @@ class Encoder:
                     self._named(name, kind),
                     b''.join(self._pairs.encode(ready.attributes)),
                 )
-            fields += (known[0], times, known[1])
+            fields = [ids, above, known[0], times, known[1]]
         if found:
             self._pairs.extend(fields, found)
-        fields += (self._status(status), b'\x85\x01', _flags(flags))
+        fields.append(_STATUSES[id(status.status_code)])
+        fields.append(_FLAGS[flags])
         return b''.join(fields)
 
     def _named(self, name: str, kind: trace.SpanKind) -> bytes:

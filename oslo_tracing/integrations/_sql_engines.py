@@ -63,9 +63,9 @@ class Engines:
 
     def __init__(self, on_new: Callable[[type], None]) -> None:
         self._on_new = on_new
-        self._seen: weakref.WeakKeyDictionary[Any, Engine] = (
-            weakref.WeakKeyDictionary()
-        )
+        # By what id() says of a dialect; a weak dictionary is asked through
+        # Python.
+        self._seen: dict[int, tuple[weakref.ref[Any], Engine]] = {}
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -73,13 +73,21 @@ class Engines:
     def get(self, conn: Any) -> Engine:
         """Return what is known of a connection's engine."""
         dialect = conn.dialect
-        engine = self._seen.get(dialect)
-        if engine is None:
-            engine = Engine(
-                str(dialect.name), _attributes(dialect, conn.engine.url)
-            )
-            self._seen[dialect] = engine
-            self._on_new(type(dialect))
+        known = self._seen.get(id(dialect))
+        if known is not None and known[0]() is dialect:
+            return known[1]
+        engine = Engine(
+            str(dialect.name), _attributes(dialect, conn.engine.url)
+        )
+        key = id(dialect)
+
+        def forget(gone: weakref.ref[Any]) -> None:
+            found = self._seen.get(key)
+            if found is not None and found[0] is gone:
+                del self._seen[key]
+
+        self._seen[key] = (weakref.ref(dialect, forget), engine)
+        self._on_new(type(dialect))
         return engine
 
 

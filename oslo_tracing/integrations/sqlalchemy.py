@@ -90,7 +90,8 @@ class _Listeners:
         )
         before = self.before_commented if self._commented else self.before
         for name, listener, changes in (
-            ('before_cursor_execute', before, self._commented),
+            # Whoever may change the statement is called without a detour.
+            ('before_cursor_execute', before, True),
             ('after_cursor_execute', self.after, False),
             ('handle_error', self.failed, False),
         ):
@@ -127,16 +128,16 @@ class _Listeners:
         parameters: Any,
         context: Any,
         executemany: bool,
-    ) -> None:
+    ) -> tuple[str, Any]:
         """Note a statement that begins."""
-        if _needs_nothing(context):
-            return
-        try:
-            self._recorder.begin(
-                conn, statement, parameters, context, executemany
-            )
-        except Exception:
-            _guard.report('noting an SQL statement')
+        if not _needs_nothing(context):
+            try:
+                self._recorder.begin(
+                    conn, statement, parameters, context, executemany
+                )
+            except Exception:
+                _guard.report('noting an SQL statement')
+        return statement, parameters
 
     def before_commented(
         self,

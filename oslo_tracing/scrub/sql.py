@@ -18,6 +18,7 @@ as long as reading the text takes, but not longer: what is read is bounded.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from oslo_tracing.scrub import _shapes
@@ -25,6 +26,8 @@ from oslo_tracing.scrub import _sql_lexer
 from oslo_tracing.scrub import _sql_summary
 
 _MAX_LENGTH = _shapes.MAX_LENGTH
+# Characters of a text of which it is remembered whether it writes.
+_MAX_KNOWN = 512
 _PLAIN_NAME = re.compile(r'"[\w$ .-]{1,64}"')
 # Longer than a number that means something: a key or a hash.
 _MAX_HEXADECIMAL = 10
@@ -99,6 +102,14 @@ def is_write(text: object, dialect_name: str = '') -> bool:
 
     :returns: True also for a procedure's call and for what is not known.
     """
+    if type(text) is str and len(text) <= _MAX_KNOWN:
+        return _is_known_write(text, dialect_name)
+    return _sql_summary.is_write(text, _sql_lexer.flavour(dialect_name))
+
+
+@functools.lru_cache(128)
+def _is_known_write(text: str, dialect_name: str) -> bool:
+    # What is text for SQLAlchemy recurs: a ping of each connection.
     return _sql_summary.is_write(text, _sql_lexer.flavour(dialect_name))
 
 
