@@ -43,6 +43,11 @@ SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
 SUPPRESS_PLAIN = 'suppress_instrumentation'
 SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 
+#: Of these a context has none where :func:`unrecorded` finds something.
+_MORE_TO_IT = frozenset(
+    (BAGGAGE_KEY, SUPPRESS_ALL, SUPPRESS_PLAIN, SUPPRESS_HTTP)
+)
+
 #: Fields of a ``SpanContext``, which is a tuple.
 SPAN_ID: Final = 1
 REMOTE: Final = 2
@@ -163,14 +168,32 @@ class Unrecorded:
         self.binding: Any = None
 
 
+class UnrecordedContext(otel_context.Context):
+    """A context of which it is known that there is nothing else to hand on.
+
+    Whatever is set in it makes another context, which is none of these.
+    """
+
+    __slots__ = ('found',)
+
+    def __init__(self, values: dict[str, object], found: Unrecorded) -> None:
+        super().__init__(values)
+        self.found = found
+
+
 def with_unrecorded(
-    found: Unrecorded, where: otel_context.Context
-) -> dict[str, object]:
-    """Return what a context with such a span in it is made of."""
+    found: Unrecorded,
+    where: otel_context.Context,
+    more: dict[str, object],
+) -> otel_context.Context:
+    """Return a context with such a span in it, and with more."""
     values = where.copy()
+    values.update(more)
     values[SPAN_KEY] = found.span
     values[UNRECORDED] = found
-    return values
+    if _MORE_TO_IT.isdisjoint(values):
+        return UnrecordedContext(values, found)
+    return otel_context.Context(values)
 
 
 def unrecorded() -> Unrecorded | None:
@@ -179,6 +202,8 @@ def unrecorded() -> Unrecorded | None:
     :returns: None also where there is more to hand on, or nothing at all.
     """
     where = context()
+    if type(where) is UnrecordedContext:
+        return where.found
     found: Any = where.get(UNRECORDED)
     if (
         found is None

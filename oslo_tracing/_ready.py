@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from typing import Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -61,17 +62,9 @@ class Ready:
         self.encoded: tuple[bytes, bytes] | None = None
 
 
-def start(
-    tracer: trace.Tracer,
-    ready: Ready,
-    where: otel_context.Context,
-    own: dict[str, int] | None = None,
-    links: Sequence[trace.Link] | None = None,
-    start_time: int | None = None,
-) -> trace.Span:
-    """Start a span of which all is known.
+class Start(Protocol):
+    """Starts a span of which all is known.
 
-    :param tracer: ours, or that of somebody else's provider.
     :param ready: what it is.
     :param where: the context with its parent.
     :param own: what it has beside that: names of ours, and numbers of 64
@@ -79,15 +72,40 @@ def start(
     :param links: to other spans.
     :param start_time: nanoseconds since the epoch, by default now.
     """
-    quick = getattr(tracer, 'start_ready', None)
-    if quick is not None:
-        span: trace.Span = quick(ready, where, own, links, start_time)
-        return span
-    return tracer.start_span(
-        ready.name,
-        where,
-        ready.kind,
-        {**ready.attributes, **own} if own else ready.attributes,
-        links,
-        start_time,
-    )
+
+    def __call__(
+        self,
+        ready: Ready,
+        where: otel_context.Context,
+        own: dict[str, int] | None = None,
+        links: Sequence[trace.Link] | None = None,
+        start_time: int | None = None,
+    ) -> trace.Span: ...
+
+
+def starter(tracer: trace.Tracer) -> Start:
+    """Return how a tracer starts such spans.
+
+    :param tracer: ours, or that of somebody else's provider.
+    """
+    ours: Start | None = getattr(tracer, 'start_ready', None)
+    if ours is not None:
+        return ours
+
+    def start(
+        ready: Ready,
+        where: otel_context.Context,
+        own: dict[str, int] | None = None,
+        links: Sequence[trace.Link] | None = None,
+        start_time: int | None = None,
+    ) -> trace.Span:
+        return tracer.start_span(
+            ready.name,
+            where,
+            ready.kind,
+            {**ready.attributes, **own} if own else ready.attributes,
+            links,
+            start_time,
+        )
+
+    return start

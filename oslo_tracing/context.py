@@ -252,11 +252,10 @@ def unrecorded_root(
 
     :param request_id: a trace id to offer, as :func:`offer_request_id` does.
     """
-    values = _current.with_unrecorded(found, current)
-    values[_UNIT] = leases.LocalRoot()
+    more: dict[str, object] = {_UNIT: leases.LocalRoot()}
     if request_id is not None:
-        values[_REQUEST_ID] = [request_id]
-    return otel_context.Context(values)
+        more[_REQUEST_ID] = [request_id]
+    return _current.with_unrecorded(found, current, more)
 
 
 def ended(current: otel_context.Context) -> None:

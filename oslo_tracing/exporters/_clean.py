@@ -185,10 +185,9 @@ class Cleaner:
             # Once for each tracer, in a child that was forked.
             span.belong_to(own)
         scope = span.instrumentation_scope
-        if (
-            scope is not self._clean_scope(scope)
-            or own is not self._clean_resource(own)
-        ):
+        if scope is not self._clean_scope(
+            scope
+        ) or own is not self._clean_resource(own):
             return False
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()

@@ -111,7 +111,7 @@ class Recorder:
     def __init__(
         self, tracer: trace.Tracer, settings: settings_module.Settings
     ) -> None:
-        self._tracer = tracer
+        self._start_ready = _ready.starter(tracer)
         self._settings = settings
         self.transactions = _sql_transactions.Transactions(tracer, settings)
         self.engines = _sql_engines.Engines(self.transactions.cover)
@@ -158,8 +158,8 @@ class Recorder:
             many,
             current,
         )
-        note.facts = self._facts(note)
-        if note.facts.is_write:
+        facts = note.facts = self._facts(note)
+        if facts.is_write:
             self.transactions.wrote(conn, engine)
         setattr(context, NOTE, note)
         note.started = time.time_ns()
@@ -251,8 +251,8 @@ class Recorder:
             own[names.DB_OPERATION_BATCH_SIZE] = note.size
         if note.rows >= 0:
             own[names.OPENSTACK_DB_ROWS] = note.rows
-        return _ready.start(
-            self._tracer, known[1], note.parent, own, start_time=note.started
+        return self._start_ready(
+            known[1], note.parent, own, start_time=note.started
         )
 
     def _record(self, note: _Note, error: BaseException | None) -> None:

@@ -257,9 +257,10 @@ class _Listeners:
 def _needs_nothing(context: Any) -> bool:
     """Whether a statement is neither recorded nor does it write."""
     where = _current.context()
-    found: Any = where.get(_current.UNRECORDED)
-    if found is None or where.get(_current.SPAN_KEY) is not found.span:
-        return False
+    if type(where) is not _current.UnrecordedContext:
+        found: Any = where.get(_current.UNRECORDED)
+        if found is None or where.get(_current.SPAN_KEY) is not found.span:
+            return False
     compiled = context.compiled
     return (
         compiled is not None

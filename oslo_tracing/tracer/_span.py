@@ -170,9 +170,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
             others share the rest of them.
         """
         found, ready = self._attributes, self._ready
-        if ready is not None and not found.keys().isdisjoint(
-            ready.attributes
-        ):
+        if ready is not None and not found.keys().isdisjoint(ready.attributes):
             found, ready = {**ready.attributes, **found}, None
         return (
             self._context,

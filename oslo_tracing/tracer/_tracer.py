@@ -113,6 +113,7 @@ class Tracer(sdk_trace.Tracer):
         self.resource = resource
         self.span_processor: Any = processors
         self._processors = processors
+        self._no_state: trace.TraceState | None = None
         self.id_generator = ids
         self._span_limits = limits
         self._instrumentation_scope = scope
@@ -226,9 +227,10 @@ class Tracer(sdk_trace.Tracer):
         where = _current.context() if context is None else context
         above: Any = where.get(_current.SPAN_KEY)
         given: Any
+        rough = False
         if type(above) is _span.Span and self._follows:
             # Nearly always: below one of ours nobody has to be asked.
-            parent: Any = above.get_span_context()
+            parent: Any = above._context
             trace_id, _id, _remote, inherited, state, _valid = parent
             recorded, given = inherited & _SAMPLED, attributes
             flags = inherited & _FOLLOWED
@@ -236,6 +238,8 @@ class Tracer(sdk_trace.Tracer):
             parent, trace_id, flags, recorded, given, state = self._decided(
                 context, name, kind, attributes, links or ()
             )
+            # What a sampler has left out is still its parent's.
+            rough = parent is not None and bool(parent[_current.STATE])
         span_context = _current.span_context(
             trace_id,
             self.id_generator.generate_span_id(),
@@ -247,20 +251,21 @@ class Tracer(sdk_trace.Tracer):
             return trace.NonRecordingSpan(span_context)
         shared = self._shared
         kept: dict[str, Any] = own or {}
-        dropped, rough = 0, False
+        dropped = 0
         if ready is not None and given is not attributes:
             # A sampler has something to say as well.
             given, ready = {**(given or {}), **kept}, None
         if given and ready is None:
-            kept, dropped, rough = _attributes.taken(
+            kept, dropped, found = _attributes.taken(
                 given, shared.attributes, shared.attribute_length
             )
+            rough = rough or found
         if start_time is None:
             start_time = time.time_ns()
         elif not _span.is_time(start_time):
             rough = True
-        if state is not _NO_STATE and _has_state(span_context, parent):
-            rough = True
+        if state is not _NO_STATE and state is not self._no_state:
+            rough = self._has_state(state) or rough
         span = _span.Span(
             name,
             span_context,
@@ -285,6 +290,13 @@ class Tracer(sdk_trace.Tracer):
         ):
             processor.on_start(span, parent_context=context)
         return span
+
+    def _has_state(self, state: trace.TraceState | None) -> bool:
+        if state:
+            return True
+        # Most are the same, and have to be asked how long they are.
+        self._no_state = state
+        return False
 
     def _decided(
         self,
@@ -315,8 +327,13 @@ class Tracer(sdk_trace.Tracer):
         if parent is not None and self._follows and not parent.is_remote:
             recorded = inherited & _SAMPLED
             flags |= recorded
-            return parent, trace_id, flags, recorded, attributes, (
-                parent.trace_state
+            return (
+                parent,
+                trace_id,
+                flags,
+                recorded,
+                attributes,
+                (parent.trace_state),
             )
         result: Any = self.sampler.should_sample(
             context, trace_id, name, kind, attributes, links
@@ -331,14 +348,6 @@ class Tracer(sdk_trace.Tracer):
             result.attributes,
             result.trace_state,
         )
-
-
-def _has_state(
-    context: trace.SpanContext, parent: trace.SpanContext | None
-) -> bool:
-    return bool(
-        context.trace_state or (parent is not None and parent.trace_state)
-    )
 
 
 def _limit(limit: int | None) -> int:

@@ -176,8 +176,8 @@ class Receiver(attached.Attached):
         parentage = trust.decide(sent, self._settings.incoming_rpc)
         wanted = context.want_trace_id(parentage.trace_id)
         try:
-            span = _ready.start(
-                self._tracer, ready, parentage.context, None, parentage.links
+            span = self._start_ready(
+                ready, parentage.context, None, parentage.links
             )
         finally:
             context.forget_trace_id(wanted)

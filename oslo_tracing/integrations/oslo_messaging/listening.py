@@ -108,8 +108,7 @@ class Receiver(attached.Attached):
         if dropped is not None:
             return dispatching.Unrecorded(dropped)
         parentage = trust.decide(sent, self._settings.incoming_rpc)
-        span = _ready.start(
-            self._tracer,
+        span = self._start_ready(
             self._described(self._places.of_dispatcher(dispatcher), incoming),
             parentage.context,
             None,
@@ -123,11 +122,12 @@ class Receiver(attached.Attached):
                 )
         return self._under(span, parentage.context)
 
-    def _described(
-        self, place: places.Place, incoming: Any
-    ) -> _ready.Ready:
+    def _described(self, place: places.Place, incoming: Any) -> _ready.Ready:
         message = incoming.message
-        event_type, priority = message.get('event_type'), message.get('priority')
+        event_type, priority = (
+            message.get('event_type'),
+            message.get('priority'),
+        )
         destination = _destination(place, incoming)
         key = (event_type, priority, destination)
         if type(event_type) is str and type(priority) is str:

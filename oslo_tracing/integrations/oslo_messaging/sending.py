@@ -199,7 +199,7 @@ class Sender(attached.Attached):
             described = self._describe_rpc(place, *key)
             place.keep(key, described)
         where = _current.context()
-        span = _ready.start(self._tracer, described, where)
+        span = self._start_ready(described, where)
         if target.server is not None and span.is_recording():
             span.set_attribute(names.OPENSTACK_RPC_SERVER, str(target.server))
         return self._under(span, where, ctxt, True)
@@ -251,7 +251,7 @@ class Sender(attached.Attached):
             )
             place.keep(key, described)
         where = _current.context()
-        span = _ready.start(self._tracer, described, where)
+        span = self._start_ready(described, where)
         if span.is_recording():
             publisher = places.bounded(message.get('publisher_id'), 255)
             if publisher is not None:

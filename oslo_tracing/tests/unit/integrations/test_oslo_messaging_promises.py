@@ -237,7 +237,7 @@ class WhatIsSentTest(bus.TestCase):
 
     def test_our_own_failure_is_not_the_service_s(self):
         for target in (
-            'oslo_tracing.tracer._tracer.Tracer.start_ready',
+            'oslo_tracing.tracer._tracer.Tracer._started',
             'oslo_tracing.propagation.Propagation.into_message',
             'oslo_tracing.integrations.oslo_messaging.places'
             '.Places.of_transport',
