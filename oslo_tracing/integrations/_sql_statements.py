@@ -105,7 +105,10 @@ class StatementCache:
         :param dialect_name: SQLAlchemy's name of the dialect.
         :param batch: whether it is executed many times in one span.
         """
-        kind = _kind_of(compiled)
+        kind = None
+        if compiled is not None:
+            made = getattr(compiled, 'statement', None)
+            kind = getattr(made, '__visit_name__', None)
         key = (statement, kind, has_parameters, dialect_name, batch)
         facts = self._young.get(key)
         if facts is not None:

@@ -45,7 +45,8 @@ _NONE: Final = (0, 0, 0)
 _NOTHING: Final[dict[Any, Any]] = {}
 #: What exporters take as it is.
 _NAME_LIMIT: Final = 256
-_MAX_TIME: Final = 2**63 - 1
+#: Nanoseconds since the epoch that every exporter takes.
+MAX_TIME: Final = 2**63 - 1
 
 #: What a span does when it is left with an exception, as a context manager.
 RECORD_ERROR: Final = 1
@@ -263,6 +264,13 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
             self.rough = True
         if dropped:
             self._lose(attributes=dropped)
+        mine = self._attributes
+        if mine.keys().isdisjoint(found) and (
+            len(mine) + len(found) <= self._room()
+        ):
+            # All of them at once are a single operation as well.
+            mine.update(found)
+            return
         for key, value in found.items():
             self._put(key, value)
 
@@ -353,7 +361,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
             return
         if end_time is None:
             end_time = time.time_ns()
-        elif not is_time(end_time):
+        elif type(end_time) is not int or not 0 < end_time <= MAX_TIME:
             self.rough = True
         self._end_time = end_time
         if not more:
@@ -400,15 +408,20 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         attributes = self._attributes
         if key in attributes:
             attributes.pop(key, None)
-        elif len(attributes) >= self.shared.attributes - (
-            0 if self._ready is None else len(self._ready.attributes)
-        ):
+        elif len(attributes) >= self._room():
             self._lose(attributes=1)
             if not self.shared.attributes:
                 return
             for oldest in list(attributes)[:1]:
                 attributes.pop(oldest, None)
         attributes[key] = value
+
+    def _room(self) -> int:
+        """Return how many attributes of its own it may have."""
+        most = self.shared.attributes
+        if self._ready is None:
+            return most
+        return most - len(self._ready.attributes)
 
     def _add(self, item: _parts.Event | _parts.Link, limit: int) -> None:
         more = self._more
@@ -439,11 +452,6 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
             lost[1] + events,
             lost[2] + links,
         )
-
-
-def is_time(time: Any) -> bool:
-    """Whether somebody else's time is one: nanoseconds since the epoch."""
-    return type(time) is int and 0 < time <= _MAX_TIME
 
 
 # Who asks whether a span is the SDK's wants to know whether it can be read.

@@ -252,8 +252,12 @@ class Tracer(sdk_trace.Tracer):
         shared = self._shared
         kept: dict[str, Any] = own or {}
         dropped = 0
-        if ready is not None and given is not attributes:
-            # A sampler has something to say as well.
+        # A sampler's result has a view of them, or something of its own.
+        if (
+            ready is not None
+            and given is not attributes
+            and (given != attributes)
+        ):
             given, ready = {**(given or {}), **kept}, None
         if given and ready is None:
             kept, dropped, found = _attributes.taken(
@@ -262,7 +266,9 @@ class Tracer(sdk_trace.Tracer):
             rough = rough or found
         if start_time is None:
             start_time = time.time_ns()
-        elif not _span.is_time(start_time):
+        elif type(start_time) is not int or not (
+            0 < start_time <= _span.MAX_TIME
+        ):
             rough = True
         if state is not _NO_STATE and state is not self._no_state:
             rough = self._has_state(state) or rough

@@ -15,6 +15,7 @@ import random
 import time
 
 import fixtures
+from opentelemetry import context
 from opentelemetry.exporter.otlp.proto.common import trace_encoder
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.sdk import resources
@@ -22,11 +23,13 @@ from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.util import instrumentation
 from opentelemetry import trace
 
+from oslo_tracing import _ready
 from oslo_tracing.exporters import _clean
 from oslo_tracing.exporters import _otlp_encoder
 from oslo_tracing.exporters import _owed
 from oslo_tracing.exporters import _protobuf
 from oslo_tracing.exporters import otlp
+from oslo_tracing import fixture
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
 
@@ -240,7 +243,7 @@ def _as_the_sdk(request, theirs):
             link.trace_state = ''
 
 
-class EncoderTest(base.TestCase):
+class _Case(base.TestCase):
     def setUp(self):
         super().setUp()
         # The SDK tells of each attribute that it drops.
@@ -264,6 +267,8 @@ class EncoderTest(base.TestCase):
             request.SerializeToString(),
         )
 
+
+class EncoderTest(_Case):
     def test_each_span_is_what_the_sdk_makes_of_it(self):
         for seed in range(25):
             self._check(_Spans(seed).take(20))
@@ -402,6 +407,72 @@ class EncoderTest(base.TestCase):
             self.assertLessEqual(longest, _protobuf.SHORT)
         for kept in (encoder._resources, encoder._scopes):
             self.assertLess(len(kept), 100)
+
+
+class OwnSpansTest(_Case):
+    """Those of our tracer, most of which are encoded by a shorter way."""
+
+    def _recorded(self, seed):
+        some = random.Random(seed)
+        recorder = self.useFixture(fixture.SpanRecorder('none'))
+        ready = [
+            _ready.Ready(
+                some.choice(('', 'SELECT instances', 'n\u00e4me', 'x' * 300)),
+                some.choice(list(trace.SpanKind)),
+                {
+                    some.choice(_KEYS): some.choice(
+                        ('', 'text', 'te\u20act', 7, True, 1.5, 'x' * 9000)
+                    )
+                    for _ in range(some.randrange(5))
+                },
+            )
+            for _ in range(6)
+        ]
+        where = [context.Context()]
+        for remote in (True, False):
+            far = trace.SpanContext(
+                some.getrandbits(128) or 1,
+                some.getrandbits(64) or 1,
+                remote,
+                trace.TraceFlags(1),
+                some.choice((None, trace.TraceState([('a', 'b')]))),
+            )
+            where.append(
+                trace.set_span_in_context(trace.NonRecordingSpan(far))
+            )
+        for number in range(60):
+            tracer = recorder.tracing.tracer(some.choice('abc'))
+            if some.random() < 0.3:
+                span = tracer.start_span('by hand', some.choice(where))
+            else:
+                span = _ready.starter(tracer)(
+                    some.choice(ready),
+                    some.choice(where),
+                    some.choice((None, {'rows': number})),
+                    start_time=some.choice((None, 5, 2**62)),
+                )
+            for _ in range(some.choice((0, 0, 1, 3))):
+                span.set_attribute(
+                    some.choice(_KEYS) or 'k', some.choice((number, 'text'))
+                )
+            if some.random() < 0.1:
+                span.update_name('another')
+            if some.random() < 0.1:
+                span.add_event('event', {'a': 1})
+            if some.random() < 0.3:
+                span.set_status(some.choice(list(trace.StatusCode)))
+            if some.random() < 0.5:
+                where.append(trace.set_span_in_context(span))
+            span.end(some.choice((None, 2**62 + 1)))
+        return recorder.finished
+
+    def test_each_is_what_the_sdk_makes_of_it(self):
+        encoder = _otlp_encoder.Encoder()
+        for seed in range(12):
+            spans = self._recorded(seed)
+            self.assertEqual(60, len(spans))
+            self._check(spans, encoder)
+            self._check(spans)
 
 
 class _Taking:

@@ -1,0 +1,147 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Spans that share what they have in common."""
+
+import fixtures
+from opentelemetry import context
+from opentelemetry.sdk import trace as sdk_trace
+from opentelemetry.sdk.trace import export
+from opentelemetry.sdk.trace.export import in_memory_span_exporter
+from opentelemetry import trace
+
+from oslo_tracing import _ready
+from oslo_tracing import fixture
+from oslo_tracing.tests import base
+
+_EMPTY = context.Context()
+_CLIENT = trace.SpanKind.CLIENT
+
+
+class ReadyTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.ready = _ready.Ready(
+            'SELECT instances',
+            _CLIENT,
+            {'db.system.name': 'mysql', 'db.namespace': 'nova'},
+        )
+
+    def record(self, attributes=None, **options):
+        if attributes is not None:
+            self.useFixture(
+                fixtures.EnvironmentVariable(
+                    'OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT', str(attributes)
+                )
+            )
+        self.spans = self.useFixture(fixture.SpanRecorder('none', **options))
+        return _ready.starter(self.spans.tracing.tracer('test'))
+
+    def test_a_span_is_as_if_it_was_made_by_hand(self):
+        start = self.record()
+        start(self.ready, _EMPTY, {'rows': 3}, start_time=7).end(9)
+        (span,) = self.spans.finished
+        self.assertEqual('SELECT instances', span.name)
+        self.assertEqual(_CLIENT, span.kind)
+        self.assertEqual((7, 9), (span.start_time, span.end_time))
+        self.assertEqual(
+            {
+                'db.system.name': 'mysql',
+                'db.namespace': 'nova',
+                'rows': 3,
+            },
+            dict(span.attributes),
+        )
+
+    def test_what_one_is_told_another_does_not_know(self):
+        start = self.record()
+        first = start(self.ready, _EMPTY)
+        second = start(self.ready, _EMPTY)
+        first.set_attribute('db.namespace', 'cinder')
+        first.set_attributes({'user': 'alice', 'db.system.name': 'sqlite'})
+        first.update_name('another')
+        for span in (first, second):
+            span.end()
+        self.assertEqual(
+            {
+                'db.system.name': 'sqlite',
+                'db.namespace': 'cinder',
+                'user': 'alice',
+            },
+            dict(self.spans.finished[0].attributes),
+        )
+        self.assertEqual('another', self.spans.finished[0].name)
+        self.assertEqual(
+            {'db.system.name': 'mysql', 'db.namespace': 'nova'},
+            dict(self.spans.finished[1].attributes),
+        )
+        self.assertEqual('SELECT instances', self.spans.finished[1].name)
+
+    def test_what_a_service_adds_has_its_limit(self):
+        start = self.record(attributes=20)
+        span = start(self.ready, _EMPTY)
+        for number in range(30):
+            span.set_attribute(f'key{number}', number)
+        span.end()
+        (span,) = self.spans.finished
+        self.assertEqual(20, len(span.attributes))
+        self.assertEqual(12, span.dropped_attributes)
+        self.assertEqual(29, span.attributes['key29'])
+        self.assertEqual('nova', span.attributes['db.namespace'])
+
+    def test_limits_count_for_what_is_ready_as_well(self):
+        start = self.record(attributes=4, attribute_length_limit=64)
+        ready = _ready.Ready(
+            'name', _CLIENT, {f'key{n}': 'x' * 100 for n in range(6)}
+        )
+        start(ready, _EMPTY, {'rows': 1}).end()
+        (span,) = self.spans.finished
+        self.assertEqual(4, len(span.attributes))
+        self.assertEqual(3, span.dropped_attributes)
+        self.assertEqual('x' * 64, span.attributes['key5'])
+        self.assertEqual(1, span.attributes['rows'])
+
+    def test_another_set_up_has_limits_of_its_own(self):
+        start = self.record()
+        start(self.ready, _EMPTY).end()
+        start = self.record(attributes=1)
+        start(self.ready, _EMPTY).end()
+        (span,) = self.spans.finished
+        self.assertEqual({'db.namespace': 'nova'}, dict(span.attributes))
+
+    def test_nothing_is_recorded_below_who_does_not_record(self):
+        start = self.record(sample_ratio=0.0)
+        parent = start(self.ready, _EMPTY)
+        child = start(self.ready, trace.set_span_in_context(parent))
+        self.assertFalse(parent.is_recording() or child.is_recording())
+        self.assertEqual(
+            parent.get_span_context().trace_id,
+            child.get_span_context().trace_id,
+        )
+
+    def test_another_provider_gets_the_same(self):
+        exporter = in_memory_span_exporter.InMemorySpanExporter()
+        provider = sdk_trace.TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(export.SimpleSpanProcessor(exporter))
+        link = trace.Link(trace.SpanContext(1, 2, True))
+        start = _ready.starter(provider.get_tracer('test'))
+        start(self.ready, _EMPTY, {'rows': 3}, [link], 7).end(9)
+        (span,) = exporter.get_finished_spans()
+        self.assertEqual('SELECT instances', span.name)
+        self.assertEqual(_CLIENT, span.kind)
+        self.assertEqual((7, 9), (span.start_time, span.end_time))
+        self.assertEqual([link.context], [one.context for one in span.links])
+        self.assertEqual(
+            {'db.system.name': 'mysql', 'db.namespace': 'nova', 'rows': 3},
+            dict(span.attributes),
+        )
