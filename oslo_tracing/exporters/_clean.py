@@ -78,10 +78,10 @@ class Cleaner:
         self._globs: tuple[str, ...] = ()
         self._looked_at: object = None
         self._is_excluded: Callable[[str], object] | None = None
-        # Of the last one only: all spans of a process share theirs.
         # What whole spans of ours have in common, where that is clean; by
         # id, and kept so that it stays its own.
         self._known: dict[int, Any] = {}
+        # Of the last one only: all spans of a process share theirs.
         self._resource: tuple[resources.Resource, resources.Resource] | None
         self._resource = None
         self._scope: (
