@@ -525,6 +525,11 @@ def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     return [(copy.deepcopy(GROUP), copy.deepcopy(_OPTS))]
 
 
+def names() -> list[str]:
+    """Return what the options are called."""
+    return [option.dest for option in _OPTS]
+
+
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register the options on ``conf``, and on nothing else.
 

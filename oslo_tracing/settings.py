@@ -66,7 +66,8 @@ MUTABLE = (
 )
 
 
-@dataclasses.dataclass
+# Made as below: what the decorator would write takes long to compile.
+@dataclasses.dataclass(init=False, repr=False, eq=False)
 class Settings:
     """What the options say, as plain values; one field for each option.
 
@@ -80,7 +81,7 @@ class Settings:
     exporters: list[str]
     otlp_endpoint: str
     otlp_protocol: str
-    otlp_headers: dict[str, str] = dataclasses.field(repr=False)
+    otlp_headers: dict[str, str]
     otlp_timeout: float
     otlp_compression: str
     otlp_ca_file: str | None
@@ -102,9 +103,9 @@ class Settings:
     propagators: list[str]
     incoming: str
     incoming_rpc: str
-    signing_keys: list[str] = dataclasses.field(repr=False)
+    signing_keys: list[str]
     signature_max_age: float
-    hmac_keys: list[str] = dataclasses.field(repr=False)
+    hmac_keys: list[str]
     propagate_to: list[str]
     request_id_is_trace_id: bool
     traceresponse: bool
@@ -134,6 +135,8 @@ class Settings:
     context_store: str
     log_correlation: bool
 
+    #: What the options say where OTEL_* variables say something else.
+    without_environment: dict[str, Any]
     #: ``otlp_endpoint`` is the whole URL, nothing is appended to it: so the
     #: specification wants OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to be read.
     otlp_endpoint_is_whole: bool = False
@@ -141,10 +144,9 @@ class Settings:
     attribute_count_limit: int = 128
     event_count_limit: int = 128
     link_count_limit: int = 128
-    #: What the options say where OTEL_* variables say something else.
-    without_environment: dict[str, Any] = dataclasses.field(
-        default_factory=dict
-    )
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
 
     def drop_environment(self, option: str) -> bool:
         """Take back what an OTEL_* variable says of an option.
@@ -205,9 +207,7 @@ def read_mutable(conf: cfg.ConfigOpts) -> dict[str, Any]:
     return {name: _value(conf, name, environment) for name in MUTABLE}
 
 
-_OPTION_NAMES = frozenset(
-    option.dest for _group, options in opts.list_opts() for option in options
-)
+_OPTION_NAMES = frozenset(opts.names())
 
 
 def _value(

@@ -21,8 +21,9 @@ import fnmatch
 import re
 from typing import Any
 
+from oslo_tracing import _regex
 from oslo_tracing import exceptions
-from oslo_tracing.sampling import ratio
+from oslo_tracing.sampling import thresholds
 
 _OPTION = 'sampling_rules'
 
@@ -42,9 +43,9 @@ MAX_RULE = 1024
 MAX_KEPT = 1024
 MAX_NAME = 512
 
-_KIND = re.compile(r'[^\s"]+')
-_GLOB = re.compile(r'\s*"([^"]*)"')
-_NUMBER = re.compile(r'[0-9]*\.?[0-9]+(?:[eE]-?[0-9]+)?|[0-9]+\.')
+_KIND = _regex.late(r'[^\s"]+')
+_GLOB = _regex.late(r'\s*"([^"]*)"')
+_NUMBER = _regex.late(r'[0-9]*\.?[0-9]+(?:[eE]-?[0-9]+)?|[0-9]+\.')
 _SHOWN = 256
 _UNKNOWN = object()
 
@@ -150,4 +151,4 @@ def _parsed(text: str) -> tuple[str, str, int]:
             'what follows the glob must be the share alone, a number from 0 '
             'to 1'
         )
-    return kind, glob.group(1), ratio.threshold(float(share))
+    return kind, glob.group(1), thresholds.threshold(float(share))

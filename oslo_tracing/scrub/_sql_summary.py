@@ -15,8 +15,8 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 
+from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import _sql_lexer
 from oslo_tracing.scrub import _sql_words
@@ -32,9 +32,9 @@ _MAX_TABLES = 4
 _MAX_GROUPS = 6
 _MAX_NAME = 64
 
-_PLAIN = re.compile(r'[A-Za-z_][\w$]*')
-_VARYING = re.compile(r'[0-9a-fA-F]{12,}|\d{4,}')
-_WHITE = re.compile(r'\s+')
+_PLAIN = _regex.late(r'[A-Za-z_][\w$]*')
+_VARYING = _regex.late(r'[0-9a-fA-F]{12,}|\d{4,}')
+_WHITE = _regex.late(r'\s+')
 
 
 @dataclasses.dataclass

@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import functools
-import re
 from typing import Any
 
 from opentelemetry import trace
 
 from oslo_tracing import _current
 from oslo_tracing import _guard
+from oslo_tracing import _regex
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.integrations.oslo_messaging import attached
@@ -34,7 +34,7 @@ from oslo_tracing.scrub import names as scrub
 from oslo_tracing import settings as settings_module
 
 _REMOTE = '_Remote'
-_CLASS_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_.]{0,127}')
+_CLASS_NAME = _regex.late(r'[A-Za-z_][A-Za-z0-9_.]{0,127}')
 
 
 class Sending:
