@@ -28,10 +28,10 @@ class DelegatingProvider(trace.TracerProvider):
     """
 
     def __init__(self) -> None:
-        self._current: trace.TracerProvider = trace.NoOpTracerProvider()
+        self._current: Any = trace.NoOpTracerProvider()
 
-    def attach(self, provider: trace.TracerProvider) -> None:
-        """Send everything to ``provider``."""
+    def attach(self, provider: Any) -> None:
+        """Send everything to what has the ``get_tracer`` of a provider."""
         self._current = provider
 
     def detach(self) -> None:
@@ -88,10 +88,11 @@ def foreign_provider() -> trace.TracerProvider | None:
 
 
 def attach_globally(
-    provider: trace.TracerProvider,
+    provider: Any,
 ) -> DelegatingProvider | None:
     """Make a provider the global one, unless somebody else's is set.
 
+    :param provider: what has the ``get_tracer`` of one.
     :returns: what to detach it from later, or None.
     """
     present = trace.get_tracer_provider()

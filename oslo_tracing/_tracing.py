@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Callable
 import contextlib
 from typing import Any
-from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -33,12 +32,10 @@ from oslo_tracing import context
 from oslo_tracing import counters
 
 if TYPE_CHECKING:
-    from opentelemetry.util import types
-
     from oslo_tracing import settings as settings_module
 
 
-class Parts(NamedTuple):
+class Parts:
     """What records.
 
     :param provider: makes the spans.
@@ -49,10 +46,17 @@ class Parts(NamedTuple):
         somebody asks for it.
     """
 
-    provider: trace.TracerProvider
-    processor: Any
-    sampling: Any
-    may_force: Callable[[], bool]
+    def __init__(
+        self,
+        provider: trace.TracerProvider,
+        processor: Any,
+        sampling: Any,
+        may_force: Callable[[], bool],
+    ) -> None:
+        self.provider = provider
+        self.processor = processor
+        self.sampling = sampling
+        self.may_force = may_force
 
 
 def _never() -> bool:
@@ -97,7 +101,7 @@ class Tracing:
 
     def __getattr__(self, name: str) -> Any:
         # Only for what is not there yet.
-        if name not in Parts._fields:
+        if name not in vars(_NOTHING):
             raise AttributeError(name)
         # Its parts are imported here: a fork waits, and so do other threads.
         with _at_fork.HELD_OFF:
@@ -107,7 +111,7 @@ class Tracing:
             if name not in vars(self):
                 self._is_making = True
                 try:
-                    vars(self).update(self._made()._asdict())
+                    vars(self).update(vars(self._made()))
                 finally:
                     self._is_making = False
         return vars(self)[name]
@@ -123,6 +127,10 @@ class Tracing:
     def tracer(self, integration: str) -> trace.Tracer:
         """Return the tracer with the scope ``oslo_tracing.<integration>``."""
         return _Tracer(self, integration)
+
+    def get_tracer(self, *scope: Any) -> trace.Tracer:
+        """Return a tracer as the provider does, for the global one."""
+        return self.provider.get_tracer(*scope)
 
     def drops(self, parent: trace.SpanContext) -> bool:
         """Say what ``sampling.drops`` does."""
@@ -161,27 +169,6 @@ class Tracing:
             return _NOTHING
         finally:
             context.detach(token)
-
-
-class Provider(trace.TracerProvider):
-    """Stands for the provider of a :class:`Tracing` until it is made."""
-
-    def __init__(self, tracing: Tracing) -> None:
-        self._tracing = tracing
-
-    def get_tracer(
-        self,
-        instrumenting_module_name: str,
-        instrumenting_library_version: str | None = None,
-        schema_url: str | None = None,
-        attributes: types.Attributes | None = None,
-    ) -> trace.Tracer:
-        return self._tracing.provider.get_tracer(
-            instrumenting_module_name,
-            instrumenting_library_version,
-            schema_url,
-            attributes,
-        )
 
 
 class _Tracer(trace.Tracer):

@@ -535,6 +535,12 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
 
     :param conf: any configuration object; registering twice is harmless.
     """
+    try:
+        if set(names()) <= set(conf[GROUP.name]):
+            return
+    except cfg.NoSuchOptError:
+        # Nor is there the group.
+        pass
     # oslo.config keeps options and their new defaults in the group, of which
     # its own copy is a shallow one: one ConfigOpts would change the others.
     conf.register_group(copy.deepcopy(GROUP))

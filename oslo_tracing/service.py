@@ -166,7 +166,6 @@ def _build(
     from oslo_tracing import _at_exit
     from oslo_tracing import _global
     from oslo_tracing import _sdk_logs
-    from oslo_tracing import _tracing
     from oslo_tracing import integrations
     from oslo_tracing import recording
     from oslo_tracing.sampling import rules
@@ -185,7 +184,7 @@ def _build(
         _sdk_logs.quiet_sdk(undo)
         # Last to be undone: what the integrations still end must arrive.
         undo.callback(tracing.close)
-        delegating = _global.attach_globally(_tracing.Provider(tracing))
+        delegating = _global.attach_globally(tracing)
         if delegating is not None:
             undo.callback(delegating.detach)
     else:
@@ -242,6 +241,10 @@ def _parts(
     from oslo_tracing import exporters
     from oslo_tracing.propagation import marking
     from oslo_tracing import provider
+
+    # What spans need and import where they do: here a fork waits.
+    from oslo_tracing.scrub import errors  # noqa: F401
+    from oslo_tracing.scrub import sql  # noqa: F401
 
     settings = tracing.settings
     describe = provider.ProcessResource(settings)

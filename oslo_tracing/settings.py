@@ -22,7 +22,6 @@ specification asks.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import sys
@@ -66,13 +65,13 @@ MUTABLE = (
 )
 
 
-# Made as below: what the decorator would write takes long to compile.
-@dataclasses.dataclass(init=False, repr=False, eq=False)
 class Settings:
     """What the options say, as plain values; one field for each option.
 
     The fields in ``MUTABLE`` change while the service runs, each by one
     assignment of a new object; all others are fixed once they were read.
+
+    :param values: of all fields that have no default.
     """
 
     enabled: bool
@@ -148,6 +147,10 @@ class Settings:
     def __init__(self, **values: Any) -> None:
         vars(self).update(values)
 
+    def but(self, **changes: Any) -> Settings:
+        """Return a copy with other values in some fields."""
+        return Settings(**{**vars(self), **changes})
+
     def drop_environment(self, option: str) -> bool:
         """Take back what an OTEL_* variable says of an option.
 
@@ -168,15 +171,13 @@ def read(conf: cfg.ConfigOpts, service_name: str | None = None) -> Settings:
     """
     environment = _environment.read(os.environ)
     values: dict[str, Any] = {'without_environment': {}}
-    for field in dataclasses.fields(Settings):
-        if field.name in _OPTION_NAMES:
-            values[field.name] = _value(conf, field.name, environment)
-            if field.name in environment and not _is_set(conf, field.name):
-                values['without_environment'][field.name] = _value(
-                    conf, field.name, {}
-                )
-        elif field.name in environment:
-            values[field.name] = environment[field.name]
+    for name in Settings.__annotations__:
+        if name in _OPTION_NAMES:
+            values[name] = _value(conf, name, environment)
+            if name in environment and not _is_set(conf, name):
+                values['without_environment'][name] = _value(conf, name, {})
+        elif name in environment:
+            values[name] = environment[name]
     if _is_set(conf, 'otlp_endpoint'):
         values['otlp_endpoint_is_whole'] = False
     elif (

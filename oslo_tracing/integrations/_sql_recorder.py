@@ -37,7 +37,6 @@ from oslo_tracing.integrations import _sql_errors
 from oslo_tracing.integrations import _sql_statements
 from oslo_tracing.integrations import _sql_sums
 from oslo_tracing.integrations import _sql_transactions
-from oslo_tracing.scrub import sql
 from oslo_tracing import settings as settings_module
 
 LOG = logging.getLogger(__name__)
@@ -296,6 +295,9 @@ def _writes(conn: Any, statement: str, context: Any) -> bool:
         and getattr(compiled.statement, '__visit_name__', '') == 'select'
     ):
         return False
+    # Not needed before there is a statement.
+    from oslo_tracing.scrub import sql
+
     return bool(
         context.isinsert
         or context.isupdate

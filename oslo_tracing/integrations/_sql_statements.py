@@ -15,11 +15,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import dataclasses
 from typing import Any
 
 from oslo_tracing import attributes as names
-from oslo_tracing.scrub import sql
 
 #: Characters; a longer text is not remembered.
 MAX_TEXT = 16384
@@ -34,7 +32,6 @@ _WITH_ROWS = frozenset(
 )
 
 
-@dataclasses.dataclass(frozen=True)
 class Facts:
     """What is the same for every execution of a statement.
 
@@ -44,10 +41,19 @@ class Facts:
     :ivar has_rows: whether a row count means anything.
     """
 
-    name: str
-    attributes: dict[str, Any]
-    is_write: bool
-    has_rows: bool
+    __slots__ = ('attributes', 'has_rows', 'is_write', 'name')
+
+    def __init__(
+        self,
+        name: str,
+        attributes: dict[str, Any],
+        is_write: bool,
+        has_rows: bool,
+    ) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.is_write = is_write
+        self.has_rows = has_rows
 
     def as_batch(self) -> Facts:
         """Return the facts of many such statements in one span."""
@@ -55,10 +61,11 @@ class Facts:
             key: _BATCH + value if key in _PREFIXED else value
             for key, value in self.attributes.items()
         }
-        return dataclasses.replace(
-            self,
-            name=_BATCH + self.name if self.name else '',
-            attributes=attributes,
+        return Facts(
+            _BATCH + self.name if self.name else '',
+            attributes,
+            self.is_write,
+            self.has_rows,
         )
 
 
@@ -133,6 +140,9 @@ class StatementCache:
         has_parameters: bool,
         dialect_name: str,
     ) -> Facts:
+        # Not needed before there is a statement.
+        from oslo_tracing.scrub import sql
+
         summary = sql.summary(statement, dialect_name)
         attributes: dict[str, Any] = {}
         if summary:

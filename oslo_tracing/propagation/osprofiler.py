@@ -31,7 +31,6 @@ import hmac
 import json
 import re
 from typing import Any
-from typing import NamedTuple
 import uuid
 
 from opentelemetry import context as otel_context
@@ -86,7 +85,7 @@ class Key:
         return made.hexdigest()
 
 
-class Sent(NamedTuple):
+class Sent:
     """What the sender of a message asks for.
 
     :param trace_id: the 128 bits of ``base_id``.
@@ -94,12 +93,15 @@ class Sent(NamedTuple):
     :param key: the one that it has asked with.
     """
 
-    trace_id: int
-    span_id: int | None
-    key: Key
+    __slots__ = ('key', 'span_id', 'trace_id')
+
+    def __init__(self, trace_id: int, span_id: int | None, key: Key) -> None:
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.key = key
 
 
-class Pair(NamedTuple):
+class Pair:
     """What the holder of a key asks for.
 
     :param trace_id: the 128 bits of ``base_id``.
@@ -108,9 +110,12 @@ class Pair(NamedTuple):
     :param key: number of the key.
     """
 
-    trace_id: int
-    span_id: int | None
-    key: int
+    __slots__ = ('key', 'span_id', 'trace_id')
+
+    def __init__(self, trace_id: int, span_id: int | None, key: int) -> None:
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.key = key
 
 
 class Pairs:
