@@ -134,7 +134,8 @@ class Tracing:
 
     def drops(self, parent: trace.SpanContext) -> bool:
         """Say what ``sampling.drops`` does."""
-        return bool(self.sampling.drops(parent))
+        dropped: bool = self.sampling.drops(parent)
+        return dropped
 
     def state(self) -> tuple[int, bool] | None:
         """Say how many spans wait, and whether the exporter thread runs.

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -24,6 +25,7 @@ from opentelemetry import trace
 from oslo_config import cfg
 
 import oslo_tracing
+from oslo_tracing import _at_fork
 from oslo_tracing import _guard
 from oslo_tracing import _tracing
 from oslo_tracing import fixture
@@ -210,6 +212,26 @@ class TracingTest(base.TestCase):
         self.assertTrue(tracing.may_force())
         self.assertFalse(started[0].is_recording())
         self.assertEqual(1, len(started))
+
+    def test_no_fork_comes_between(self):
+        tracing = self._set_up()
+        free = []
+
+        def ask():
+            lock = _at_fork.HELD_OFF._locks[os.getpid()]
+            free.append(lock.acquire(blocking=False))
+
+        def make():
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join(60)
+            return _tracing.Parts(
+                trace.NoOpTracerProvider(), None, None, lambda: True
+            )
+
+        tracing.later(make)
+        self.assertIsNotNone(tracing.provider)
+        self.assertEqual([False], free)
 
     def test_after_the_end_nothing_is_made(self):
         tracing = self._set_up()
