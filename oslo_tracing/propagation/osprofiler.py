@@ -31,6 +31,7 @@ import hmac
 import json
 import re
 from typing import Any
+from typing import NamedTuple
 import uuid
 
 from opentelemetry import context as otel_context
@@ -85,7 +86,7 @@ class Key:
         return made.hexdigest()
 
 
-class Sent:
+class Sent(NamedTuple):
     """What the sender of a message asks for.
 
     :param trace_id: the 128 bits of ``base_id``.
@@ -93,15 +94,12 @@ class Sent:
     :param key: the one that it has asked with.
     """
 
-    __slots__ = ('key', 'span_id', 'trace_id')
-
-    def __init__(self, trace_id: int, span_id: int | None, key: Key) -> None:
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.key = key
+    trace_id: int
+    span_id: int | None
+    key: Key
 
 
-class Pair:
+class Pair(NamedTuple):
     """What the holder of a key asks for.
 
     :param trace_id: the 128 bits of ``base_id``.
@@ -110,12 +108,9 @@ class Pair:
     :param key: number of the key.
     """
 
-    __slots__ = ('key', 'span_id', 'trace_id')
-
-    def __init__(self, trace_id: int, span_id: int | None, key: int) -> None:
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.key = key
+    trace_id: int
+    span_id: int | None
+    key: int
 
 
 class Pairs:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
@@ -46,7 +47,7 @@ _FOLLOWS_CALLERS = 'parentbased_'
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
 
-class Parentage:
+class Parentage(NamedTuple):
     """Where the span of an incoming request or message belongs.
 
     :param context: what the span starts in, empty for a new trace.
@@ -59,21 +60,11 @@ class Parentage:
         has chosen the id.
     """
 
-    __slots__ = ('asked_for', 'believed', 'context', 'links', 'trace_id')
-
-    def __init__(
-        self,
-        context: otel_context.Context,
-        links: tuple[trace.Link, ...],
-        believed: bool,
-        trace_id: int | None = None,
-        asked_for: bool = False,
-    ) -> None:
-        self.context = context
-        self.links = links
-        self.believed = believed
-        self.trace_id = trace_id
-        self.asked_for = asked_for
+    context: otel_context.Context
+    links: tuple[trace.Link, ...]
+    believed: bool
+    trace_id: int | None = None
+    asked_for: bool = False
 
 
 _NEW_TRACE = Parentage(propagation.NOBODY.context, (), False)
