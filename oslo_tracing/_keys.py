@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import logging
+import os
 from typing import Any
 
 from oslo_config import cfg
@@ -40,6 +41,7 @@ _PUBLIC = 'SECRET_KEY'
 
 _PROFILER = cfg.OptGroup('profiler')
 _PROFILER_KEYS = cfg.StrOpt('hmac_keys', secret=True)
+_VARIABLE = 'OS_PROFILER__HMAC_KEYS'
 
 
 def check(values: dict[str, Any]) -> None:
@@ -119,11 +121,29 @@ def _of_profiler(conf: cfg.ConfigOpts) -> str | None:
             return None
         written = conf.profiler.hmac_keys
     except (cfg.NoSuchGroupError, cfg.NoSuchOptError):
-        written = _of_files(conf)
+        written = _of_files(conf) if _may_be_written(conf) else None
     except cfg.Error:
         # Whoever reads it for OSProfiler will say what is wrong.
         return None
     return written
+
+
+def _may_be_written(conf: cfg.ConfigOpts) -> bool:
+    """Say whether it is worth while to read all files once more."""
+    if _VARIABLE in os.environ:
+        return True
+    try:
+        if conf.config_source:
+            return True
+        # What was read of options that nobody has registered.
+        found: Any = conf._namespace
+        found._get_value([(_PROFILER.name, _PROFILER_KEYS.name)])
+    except KeyError:
+        return False
+    except (AttributeError, TypeError, cfg.Error):
+        # Not parsed, or another release of oslo.config.
+        return True
+    return True
 
 
 def _of_files(conf: cfg.ConfigOpts) -> str | None:

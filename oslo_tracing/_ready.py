@@ -20,9 +20,10 @@ their own what makes them different.
 
 from __future__ import annotations
 
+import abc
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
-from typing import Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -62,37 +63,37 @@ class Ready:
         self.encoded: tuple[bytes, bytes] | None = None
 
 
-class Start(Protocol):
-    """Starts a span of which all is known.
+class Tracer(trace.Tracer):
+    """A tracer that takes what is ready."""
 
-    :param ready: what it is.
-    :param where: the context with its parent.
-    :param own: what it has beside that: names of ours, and numbers of 64
-        bits at most.
-    :param links: to other spans.
-    :param start_time: nanoseconds since the epoch, by default now.
-    """
-
-    def __call__(
+    @abc.abstractmethod
+    def start_ready(
         self,
         ready: Ready,
         where: otel_context.Context,
         own: dict[str, int] | None = None,
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
-    ) -> trace.Span: ...
+    ) -> trace.Span:
+        """Start a span of which all is known but its ids and times.
+
+        :param ready: shared with other spans, where the limits allow that.
+        :param where: the context with its parent.
+        :param own: what it has beside that: names of ours, and numbers of
+            64 bits at most.
+        :param links: to other spans.
+        :param start_time: nanoseconds since the epoch, by default now.
+        """
 
 
-def starter(tracer: trace.Tracer) -> Start:
-    """Return how a tracer starts such spans.
-
-    :param tracer: ours, or that of somebody else's provider.
-    """
-    ours: Start | None = getattr(tracer, 'start_ready', None)
+def starter(tracer: trace.Tracer) -> Callable[..., trace.Span]:
+    """Return the ``start_ready`` of a tracer, whoever's it is."""
+    ours: Callable[..., trace.Span] | None
+    ours = getattr(tracer, 'start_ready', None)
     if ours is not None:
         return ours
 
-    def start(
+    def start_ready(
         ready: Ready,
         where: otel_context.Context,
         own: dict[str, int] | None = None,
@@ -108,4 +109,4 @@ def starter(tracer: trace.Tracer) -> Start:
             start_time,
         )
 
-    return start
+    return start_ready

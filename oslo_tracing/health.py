@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
 from typing import TypedDict
 
 from oslo_tracing import _printable
@@ -122,13 +121,12 @@ def _look(found: Stats) -> None:
         return
     found['enabled'] = True
     found['service_name'] = tracing.settings.service_name
-    # That of a test keeps spans, and has neither queue nor thread.
-    state: Any = getattr(tracing.processor, 'state', None)
+    state = tracing.state()
     if state is None:
         return
     found['exporters'] = list(tracing.settings.exporters)
     found['max_queue_size'] = tracing.settings.max_queue_size
-    found['queue_length'], found['exporter_alive'] = state()
+    found['queue_length'], found['exporter_alive'] = state
 
 
 def _lines(found: Stats) -> list[str]:

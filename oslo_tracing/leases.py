@@ -23,15 +23,10 @@ import time
 from typing import Any
 
 from opentelemetry import context as otel_context
-from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
-
-from oslo_tracing import attributes
 
 #: Seconds for which a trace is lent after its part in this process ended.
 RUNS_OUT_AFTER = 300.0
-
-_EXPIRED = {attributes.OPENSTACK_LINK_REASON: 'expired'}
 
 
 class LocalRoot:
@@ -167,25 +162,3 @@ class LentRequest:
     def get(self) -> Any:
         """Return it until the lease runs out, then None."""
         return None if self._lease.is_over() else self._request_context
-
-
-class LinkExpired(sdk_trace.SpanProcessor):
-    """Links what starts where a lease is over to the trace that was lent."""
-
-    #: Whatever has a parent is below somebody whose lease is not over.
-    for_roots = True
-
-    def on_start(
-        self,
-        span: sdk_trace.Span,
-        parent_context: otel_context.Context | None = None,
-    ) -> None:
-        if span.parent is not None:
-            return
-        current = trace.get_current_span(parent_context)
-        if isinstance(current, Lease):
-            span.add_link(current.lent.get_span_context(), _EXPIRED)
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Have nothing to flush, which older SDKs want to hear."""
-        return True

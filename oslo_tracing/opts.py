@@ -525,11 +525,22 @@ def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     return [(copy.deepcopy(GROUP), copy.deepcopy(_OPTS))]
 
 
+def names() -> list[str]:
+    """Return what the options are called."""
+    return [option.dest for option in _OPTS]
+
+
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register the options on ``conf``, and on nothing else.
 
     :param conf: any configuration object; registering twice is harmless.
     """
+    try:
+        if set(names()) <= set(conf[GROUP.name]):
+            return
+    except cfg.NoSuchOptError:
+        # Nor is there the group.
+        pass
     # oslo.config keeps options and their new defaults in the group, of which
     # its own copy is a shallow one: one ConfigOpts would change the others.
     conf.register_group(copy.deepcopy(GROUP))

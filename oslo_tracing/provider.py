@@ -10,30 +10,31 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The tracer provider of this process, and the global one that leads to it."""
+"""The tracer provider of this process.
+
+Imported when the first span starts: with it comes the SDK.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.metadata
-import logging
 import os
 import socket
 import struct
-import time
 from typing import Any
 import uuid
 
+from opentelemetry import context as otel_context
 from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import id_generator
 from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
-from opentelemetry.util import types
 
 from oslo_tracing import attributes as names
 from oslo_tracing import context
+from oslo_tracing import leases
 from oslo_tracing import recording
 from oslo_tracing import settings as settings_module
 from oslo_tracing.tracer import provider as recording_provider
@@ -43,9 +44,7 @@ DISTRIBUTION = 'oslo.tracing'
 #: Random numbers that are fetched at once.
 _NUMBERS = struct.Struct('=256Q')
 
-#: Seconds between two lines of the SDK that say the same.
-_QUIET = 60.0
-_MESSAGES = 64
+_EXPIRED = {names.OPENSTACK_LINK_REASON: 'expired'}
 
 
 @functools.cache
@@ -187,6 +186,7 @@ def build(
         ),
     )
     built.add_span_processor(processor)
+    built.add_span_processor(_LinkExpired())
     return built
 
 
@@ -200,117 +200,23 @@ class _Provider(recording_provider.Provider):
         self._disabled = False
 
 
-class DelegatingProvider(trace.TracerProvider):
-    """The global provider, which can be set once in a process.
+class _LinkExpired(sdk_trace.SpanProcessor):
+    """Links what starts where a lease is over to the trace that was lent."""
 
-    ``setup()`` attaches what records, ``shutdown()`` detaches it; a tracer
-    that somebody took in between goes on working.
-    """
+    #: Whatever has a parent is below somebody whose lease is not over.
+    for_roots = True
 
-    def __init__(self) -> None:
-        self._current: trace.TracerProvider = trace.NoOpTracerProvider()
-
-    def attach(self, provider: trace.TracerProvider) -> None:
-        """Send everything to ``provider``."""
-        self._current = provider
-
-    def detach(self) -> None:
-        """Record nothing from now on."""
-        self._current = trace.NoOpTracerProvider()
-
-    def get_tracer(
+    def on_start(
         self,
-        instrumenting_module_name: str,
-        instrumenting_library_version: str | None = None,
-        schema_url: str | None = None,
-        attributes: types.Attributes | None = None,
-    ) -> trace.Tracer:
-        return _DelegatingTracer(
-            self,
-            (
-                instrumenting_module_name,
-                instrumenting_library_version,
-                schema_url,
-                attributes,
-            ),
-        )
-
-
-class _DelegatingTracer(trace.Tracer):
-    def __init__(
-        self, provider: DelegatingProvider, scope: tuple[Any, ...]
+        span: sdk_trace.Span,
+        parent_context: otel_context.Context | None = None,
     ) -> None:
-        self._provider = provider
-        self._scope = scope
-        self._made: tuple[Any, trace.Tracer] = (None, trace.NoOpTracer())
+        if span.parent is not None:
+            return
+        current = trace.get_current_span(parent_context)
+        if isinstance(current, leases.Lease):
+            span.add_link(current.lent.get_span_context(), _EXPIRED)
 
-    def _tracer(self) -> trace.Tracer:
-        made_by, tracer = self._made
-        current = self._provider._current
-        if made_by is not current:
-            tracer = current.get_tracer(*self._scope)
-            self._made = (current, tracer)
-        return tracer
-
-    def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
-        return self._tracer().start_span(*args, **kwargs)
-
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
-        return self._tracer().start_as_current_span(*args, **kwargs)
-
-
-class _OnceAMinute(logging.Filter):
-    """Lets each message of a logger pass once a minute."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: dict[str, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        now = time.monotonic()
-        text = str(record.msg)
-        if now - self._said.get(text, -_QUIET) < _QUIET:
-            return False
-        # The SDK has a handful of messages; others may log there too.
-        if len(self._said) >= _MESSAGES:
-            self._said.clear()
-        self._said[text] = now
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Have nothing to flush, which older SDKs want to hear."""
         return True
-
-
-def quiet_sdk(undo: contextlib.ExitStack) -> None:
-    """Keep the SDK from filling a service's log, until ``undo`` closes.
-
-    It warns of each attribute that it cuts, and of each span that is used
-    after its end, however many.
-    """
-    for name in ('opentelemetry.attributes', 'opentelemetry.sdk.trace'):
-        logger = logging.getLogger(name)
-        rarely = _OnceAMinute()
-        logger.addFilter(rarely)
-        undo.callback(logger.removeFilter, rarely)
-
-
-def foreign_provider() -> trace.TracerProvider | None:
-    """Return the global provider if somebody else set it before us."""
-    present = trace.get_tracer_provider()
-    if isinstance(present, DelegatingProvider | trace.ProxyTracerProvider):
-        return None
-    return present
-
-
-def attach_globally(
-    provider: trace.TracerProvider,
-) -> DelegatingProvider | None:
-    """Make a provider the global one, unless somebody else's is set.
-
-    :returns: what to detach it from later, or None.
-    """
-    present = trace.get_tracer_provider()
-    if isinstance(present, trace.ProxyTracerProvider):
-        trace.set_tracer_provider(DelegatingProvider())
-        present = trace.get_tracer_provider()
-    if not isinstance(present, DelegatingProvider):
-        return None
-    present.attach(provider)
-    return present

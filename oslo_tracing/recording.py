@@ -29,7 +29,6 @@ from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import attributes as names
 from oslo_tracing import context
-from oslo_tracing.scrub import errors
 from oslo_tracing import settings as settings_module
 
 #: What :meth:`Recorder.open` takes, for a decorated function.
@@ -66,6 +65,9 @@ def record_error(
     try:
         if not span.is_recording():
             return
+        # Not needed before there is an error.
+        from oslo_tracing.scrub import errors
+
         kind = errors.class_name(error) if kind is None else kind[:256]
         span.set_attribute(names.ERROR_TYPE, kind)
         if not status:
@@ -104,6 +106,8 @@ def described(
     :param settings: for ``exception_messages``.
     :param kind: its class where that is not the error's own.
     """
+    from oslo_tracing.scrub import errors
+
     written = {
         names.EXCEPTION_TYPE: errors.class_name(error)
         if kind is None

@@ -15,64 +15,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import contextlib
 import functools
 import logging
 from typing import Any
+from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
 from oslo_tracing import _guard
+from oslo_tracing import _real
 from oslo_tracing import _runtime
-from oslo_tracing import counters
 from oslo_tracing import exceptions
 from oslo_tracing import opts
 from oslo_tracing import settings as settings_module
 
+if TYPE_CHECKING:
+    from oslo_tracing import _tracing
+
+    Tracing = _tracing.Tracing
+
 LOG = logging.getLogger(__name__)
-
-
-class Tracing:
-    """Tracing as it is set up in this process.
-
-    Made by :func:`setup`; a service needs nothing of it.
-
-    :ivar settings: the options' values.
-    :ivar propagation: reads and writes trace context.
-    :ivar may_force: asked whether one more request may be recorded since
-        somebody asks for it.
-    :ivar provider: the tracer provider that records.
-    :ivar processor: the pipeline to the exporters, None where somebody
-        else's provider records.
-    :ivar sampling: decides what is recorded, None where they do.
-    :ivar stats: what was exported, and what was dropped and why.
-    :ivar recorder: opens spans of the service's own.
-    :ivar http_server: what all WSGI filters of the process share; made by
-        the first of them.
-    """
-
-    def __init__(self, settings: settings_module.Settings) -> None:
-        self.settings = settings
-        self.provider: Any = None
-        self.processor: Any = None
-        self.sampling: Any = None
-        self.propagation: Any = None
-        self.may_force: Any = None
-        self.stats = counters.Counters()
-        self.http_server: Any = None
-        self.recorder: Any = None
-        self.undo = contextlib.ExitStack()
-
-    def tracer(self, integration: str) -> Any:
-        """Return the tracer with the scope ``oslo_tracing.<integration>``."""
-        from oslo_tracing import attributes
-        from oslo_tracing import provider
-
-        return self.provider.get_tracer(
-            f'oslo_tracing.{integration}',
-            provider.own_version(),
-            attributes.SCHEMA_URL,
-        )
 
 
 def setup(
@@ -148,7 +110,9 @@ def verify(settings: settings_module.Settings) -> None:
 
     :raises InvalidOption: for a value that tracing cannot work with.
     """
-    tracing = Tracing(settings)
+    from oslo_tracing import _tracing
+
+    tracing = _tracing.Tracing(settings)
     try:
         _foundations(tracing, lambda: None)
     finally:
@@ -176,7 +140,10 @@ def _made(
         settings = settings_module.read(conf, service_name)
         if not settings.enabled:
             return None
-        tracing = Tracing(settings)
+        # OpenTelemetry comes with it: not before it is known to be on.
+        from oslo_tracing import _tracing
+
+        tracing = _tracing.Tracing(settings)
         try:
             _build(tracing, conf, processor, only)
         except BaseException:
@@ -197,11 +164,9 @@ def _build(
     only: tuple[str, ...] | None,
 ) -> None:
     from oslo_tracing import _at_exit
-    from oslo_tracing import exporters
+    from oslo_tracing import _global
+    from oslo_tracing import _sdk_logs
     from oslo_tracing import integrations
-    from oslo_tracing import leases
-    from oslo_tracing.propagation import marking
-    from oslo_tracing import provider
     from oslo_tracing import recording
     from oslo_tracing.sampling import rules
     from oslo_tracing import watch
@@ -210,29 +175,19 @@ def _build(
     watched = watch.Watch(conf, settings, rules.check)
 
     sampler = _foundations(tracing, watched.look)
-    tracing.may_force = sampler.may_force
-    foreign = provider.foreign_provider()
-    if foreign is None or processor is not None:
-        describe = provider.ProcessResource(settings)
-        tracing.processor = processor or exporters.build(
-            settings, describe, tracing.stats
-        )
-        tracing.sampling = sampler
-        provider.quiet_sdk(undo)
+    foreign = None if processor else _global.foreign_provider()
+    tracing.later(
+        functools.partial(_parts, tracing, sampler, processor, foreign)
+    )
+    if foreign is None:
+        tracing.exports = processor is None
+        _sdk_logs.quiet_sdk(undo)
         # Last to be undone: what the integrations still end must arrive.
-        undo.callback(tracing.processor.shutdown)
-        tracing.provider = provider.build(
-            settings,
-            describe(),
-            marking.Marking(sampler) if settings.signing_keys else sampler,
-            tracing.processor,
-        )
-        tracing.provider.add_span_processor(leases.LinkExpired())
-        delegating = provider.attach_globally(tracing.provider)
+        undo.callback(tracing.close)
+        delegating = _global.attach_globally(tracing)
         if delegating is not None:
             undo.callback(delegating.detach)
     else:
-        tracing.provider = foreign
         LOG.info(
             'A tracer provider was set before oslo.tracing: it is used, and '
             'the options of [tracing] on exporters, sampling, resource, '
@@ -244,12 +199,16 @@ def _build(
         propagation=tracing.propagation,
         make_tracer=tracing.tracer,
         foreign_option=functools.partial(_foreign_option, conf),
-        **({} if tracing.sampling is None else {'drops': sampler.drops}),
+        **({} if foreign else {'drops': tracing.drops}),
     )
     integrations.install(toolbox, undo, only)
     tracing.recorder = recording.Recorder(tracing.tracer('service'), settings)
-    if tracing.processor is not None:
-        _at_exit.install(tracing.processor.shutdown, shutdown, undo)
+    if _real.is_green():
+        # A green thread that imports may wait for a lock that another real
+        # thread holds, and with it all of them.
+        tracing.make()
+    if foreign is None:
+        _at_exit.install(tracing.finish, shutdown, undo)
         chosen = settings.sampler
         if 'ratio' in chosen:
             chosen += f' {settings.sample_ratio}'
@@ -267,11 +226,43 @@ def _build(
             )
 
 
+def _parts(
+    tracing: Tracing,
+    make_sampler: Callable[[], Any],
+    processor: Any,
+    foreign: Any,
+) -> _tracing.Parts:
+    """Make what records, when the first span starts."""
+    from oslo_tracing import _tracing
+
+    sampler = make_sampler()
+    if foreign is not None:
+        return _tracing.Parts(foreign, None, None, sampler.may_force)
+    from oslo_tracing import exporters
+    from oslo_tracing.propagation import marking
+    from oslo_tracing import provider
+
+    # What spans need and import where they do: here a fork waits.
+    from oslo_tracing.scrub import errors  # noqa: F401
+    from oslo_tracing.scrub import sql  # noqa: F401
+
+    settings = tracing.settings
+    describe = provider.ProcessResource(settings)
+    processor = processor or exporters.build(settings, describe, tracing.stats)
+    built = provider.build(
+        settings,
+        describe(),
+        marking.Marking(sampler) if settings.signing_keys else sampler,
+        processor,
+    )
+    return _tracing.Parts(built, processor, sampler, sampler.may_force)
+
+
 def _foundations(tracing: Tracing, look: Callable[[], None]) -> Any:
-    """Make all that a wrong option stops; nothing of it acts yet.
+    """Make or check all that a wrong option stops; nothing acts yet.
 
     :param look: see ``sampling.build``.
-    :returns: the sampler.
+    :returns: what makes the sampler.
     """
     from oslo_tracing import exporters
     from oslo_tracing import propagation
@@ -279,9 +270,9 @@ def _foundations(tracing: Tracing, look: Callable[[], None]) -> Any:
 
     settings = tracing.settings
     sampler = _accepted(
-        functools.partial(sampling.build, settings, look), tracing
+        functools.partial(sampling.prepared, settings, look, tracing.undo),
+        tracing,
     )
-    tracing.undo.callback(sampler.shutdown)
     _accepted(functools.partial(exporters.validate, settings), tracing)
     tracing.propagation = _accepted(
         functools.partial(propagation.build, settings), tracing

@@ -22,7 +22,6 @@ specification asks.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import sys
@@ -66,12 +65,13 @@ MUTABLE = (
 )
 
 
-@dataclasses.dataclass
 class Settings:
     """What the options say, as plain values; one field for each option.
 
     The fields in ``MUTABLE`` change while the service runs, each by one
     assignment of a new object; all others are fixed once they were read.
+
+    :param values: of all fields that have no default.
     """
 
     enabled: bool
@@ -80,7 +80,7 @@ class Settings:
     exporters: list[str]
     otlp_endpoint: str
     otlp_protocol: str
-    otlp_headers: dict[str, str] = dataclasses.field(repr=False)
+    otlp_headers: dict[str, str]
     otlp_timeout: float
     otlp_compression: str
     otlp_ca_file: str | None
@@ -102,9 +102,9 @@ class Settings:
     propagators: list[str]
     incoming: str
     incoming_rpc: str
-    signing_keys: list[str] = dataclasses.field(repr=False)
+    signing_keys: list[str]
     signature_max_age: float
-    hmac_keys: list[str] = dataclasses.field(repr=False)
+    hmac_keys: list[str]
     propagate_to: list[str]
     request_id_is_trace_id: bool
     traceresponse: bool
@@ -134,6 +134,8 @@ class Settings:
     context_store: str
     log_correlation: bool
 
+    #: What the options say where OTEL_* variables say something else.
+    without_environment: dict[str, Any]
     #: ``otlp_endpoint`` is the whole URL, nothing is appended to it: so the
     #: specification wants OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to be read.
     otlp_endpoint_is_whole: bool = False
@@ -141,10 +143,13 @@ class Settings:
     attribute_count_limit: int = 128
     event_count_limit: int = 128
     link_count_limit: int = 128
-    #: What the options say where OTEL_* variables say something else.
-    without_environment: dict[str, Any] = dataclasses.field(
-        default_factory=dict
-    )
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
+    def but(self, **changes: Any) -> Settings:
+        """Return a copy with other values in some fields."""
+        return Settings(**{**vars(self), **changes})
 
     def drop_environment(self, option: str) -> bool:
         """Take back what an OTEL_* variable says of an option.
@@ -166,15 +171,13 @@ def read(conf: cfg.ConfigOpts, service_name: str | None = None) -> Settings:
     """
     environment = _environment.read(os.environ)
     values: dict[str, Any] = {'without_environment': {}}
-    for field in dataclasses.fields(Settings):
-        if field.name in _OPTION_NAMES:
-            values[field.name] = _value(conf, field.name, environment)
-            if field.name in environment and not _is_set(conf, field.name):
-                values['without_environment'][field.name] = _value(
-                    conf, field.name, {}
-                )
-        elif field.name in environment:
-            values[field.name] = environment[field.name]
+    for name in Settings.__annotations__:
+        if name in _OPTION_NAMES:
+            values[name] = _value(conf, name, environment)
+            if name in environment and not _is_set(conf, name):
+                values['without_environment'][name] = _value(conf, name, {})
+        elif name in environment:
+            values[name] = environment[name]
     if _is_set(conf, 'otlp_endpoint'):
         values['otlp_endpoint_is_whole'] = False
     elif (
@@ -205,9 +208,7 @@ def read_mutable(conf: cfg.ConfigOpts) -> dict[str, Any]:
     return {name: _value(conf, name, environment) for name in MUTABLE}
 
 
-_OPTION_NAMES = frozenset(
-    option.dest for _group, options in opts.list_opts() for option in options
-)
+_OPTION_NAMES = frozenset(opts.names())
 
 
 def _value(

@@ -106,11 +106,17 @@ def _missing(conf: cfg.ConfigOpts, service_name: str | None) -> list[str]:
         warnings.simplefilter('ignore')
         service.set_up(conf, service_name, processor=sdk_trace.SpanProcessor())
         try:
-            for name in _wrap.awaited():
-                # It says that it is old, and a service may be without.
-                if 'eventlet' not in name:
-                    with contextlib.suppress(Exception):
-                        importlib.import_module(name)
+            asked: list[str] = []
+            # Some wait for others to come.
+            while names := [
+                name for name in _wrap.awaited() if name not in asked
+            ]:
+                asked += names
+                for name in names:
+                    # It says that it is old, and a service may be without.
+                    if 'eventlet' not in name:
+                        with contextlib.suppress(Exception):
+                            importlib.import_module(name)
         finally:
             service.shutdown()
     return heard.said

@@ -32,23 +32,21 @@ from typing import Any
 from typing import Final
 from typing import TYPE_CHECKING
 
-from opentelemetry.sdk import resources
-
 from oslo_tracing import _real
 from oslo_tracing import counters
-from oslo_tracing.exporters import _green
-from oslo_tracing.exporters import _lines
-from oslo_tracing.exporters import _pipeline
 from oslo_tracing.exporters import _validate
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk import resources
+
+    from oslo_tracing.exporters import _lines
+    from oslo_tracing.exporters import _pipeline
     from oslo_tracing import settings as settings_module
 
 LOG = logging.getLogger(__name__)
 
-__all__ = ['Pipeline', 'build', 'validate']
+__all__ = ['build', 'validate']
 
-Pipeline = _pipeline.Pipeline
 validate = _validate.validate
 
 # Handed a batch in this order: who waits for nobody comes before who may
@@ -60,7 +58,7 @@ def build(
     settings: settings_module.Settings,
     resource: Callable[[], resources.Resource],
     stats: counters.Counters | None = None,
-) -> Pipeline:
+) -> _pipeline.Pipeline:
     """Return the processor that exports as the settings say.
 
     Starts no thread, and imports no exporter unless eventlet has patched.
@@ -73,6 +71,11 @@ def build(
     :param stats: where exported and dropped spans are counted; new ones if
         None, to be found at the pipeline.
     """
+    # Not above: whoever only validates needs neither them nor the SDK.
+    from oslo_tracing.exporters import _green
+    from oslo_tracing.exporters import _lines
+    from oslo_tracing.exporters import _pipeline
+
     chosen = [name for name in settings.exporters if name != _validate.NONE]
     ordered: list[str] = [name for name in _OWN if name in chosen]
     ordered += [name for name in chosen if name not in _OWN]
@@ -93,11 +96,11 @@ def build(
     if _lines.EXPORTER in builders:
         lines = _lines.Lines(settings, stats)
         builders[_lines.EXPORTER] = functools.partial(_build_log, lines)
-    return Pipeline(settings, builders, resource, stats, lines)
+    return _pipeline.Pipeline(settings, builders, resource, stats, lines)
 
 
 def _build_log(lines: _lines.Lines, resource: resources.Resource) -> Any:
-    module = importlib.import_module(f'{__name__}.{_lines.EXPORTER}')
+    module = importlib.import_module(f'{__name__}.log')
     return module.build(lines.put)
 
 

@@ -21,7 +21,6 @@ that start others, within 2 seconds, both were hung.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Final
 from typing import TYPE_CHECKING
 from urllib import parse
@@ -54,8 +53,7 @@ def without_grpc(
     if parts.port in (None, _GRPC_PORT):
         host = parts.netloc.removesuffix(f':{_GRPC_PORT}')
         endpoint = f'{parts.scheme}://{host}:{_HTTP_PORT}'
-    return dataclasses.replace(
-        settings,
+    return settings.but(
         otlp_protocol='http/protobuf',
         otlp_endpoint=endpoint.rstrip('/'),
         otlp_endpoint_is_whole=False,

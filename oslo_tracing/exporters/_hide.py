@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import re
 from typing import Any
 from typing import Final
 
@@ -30,9 +29,11 @@ from opentelemetry.sdk import trace as sdk_trace
 
 from oslo_tracing import attributes as names
 
+from oslo_tracing import _regex
+
 # "DBDuplicateEntry: (pymysql...": what the SDK writes for any exception.
-_TYPE_NAME: Final = re.compile(r'[A-Za-z_][\w.]*(?=:)')
-_STATEMENT: Final = re.compile(r'\[(?:SQL|parameters):')
+_TYPE_NAME: Final = _regex.late(r'[A-Za-z_][\w.]*(?=:)')
+_STATEMENT: Final = _regex.late(r'\[(?:SQL|parameters):')
 # Of a message, to find it again in a description that was cut.
 _ENOUGH: Final = 64
 

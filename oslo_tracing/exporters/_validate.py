@@ -29,6 +29,7 @@ from typing import Final
 from typing import TYPE_CHECKING
 from urllib import parse
 
+from oslo_tracing import _regex
 from oslo_tracing import exceptions
 
 if TYPE_CHECKING:
@@ -51,19 +52,19 @@ _PROTOCOLS: Final = ('http/protobuf', 'grpc')
 _COMPRESSIONS: Final = ('none', 'gzip')
 
 # "token" of RFC 9110.
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_NAME: Final = _regex.late(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # White space around it is no part of a value; requests refuses it, and says
 # the value. gRPC does the same with a tab anywhere.
-_HEADER_VALUE: Final = re.compile(
+_HEADER_VALUE: Final = _regex.late(
     r'(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?'
 )
 # What stands where a port should, such as a password whose @ was forgotten.
-_NO_PORT: Final = re.compile(
+_NO_PORT: Final = _regex.late(
     r'\A((?:[A-Za-z][A-Za-z0-9+.-]*://)?(?:\[[^\]]*\]|[^:/\[\]]*)):'
     r'(?!//|[0-9]{0,5}(?:/|\Z)).*',
     re.DOTALL,
 )
-_PEM: Final = re.compile(
+_PEM: Final = _regex.late(
     rb'-----BEGIN ([A-Z0-9 ]+)-----\s(.*?)-----END \1-----', re.DOTALL
 )
 

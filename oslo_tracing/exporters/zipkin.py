@@ -20,7 +20,6 @@ no redirect and takes no proxy or password from the environment.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import dataclasses
 from typing import Any
 from typing import Final
 from typing import TYPE_CHECKING
@@ -63,8 +62,7 @@ def build(
     link = _otlp_http.Link(
         url(settings),
         # They are for the receiver of OTLP, and nobody else.
-        dataclasses.replace(
-            settings,
+        settings.but(
             otlp_headers={},
             otlp_ca_file=None,
             otlp_cert_file=None,

@@ -15,23 +15,27 @@
 An integration is a module here with ``install(toolbox, undo)``. It never
 imports the library it attaches to: it attaches at once where the service
 has imported it, else when it does. What is attached is pushed on ``undo``.
+It is itself not imported before there may be something to attach to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
-import dataclasses
+import functools
 import importlib
+import types
 from typing import Any
 from typing import TYPE_CHECKING
 
 from oslo_tracing import _guard
+from oslo_tracing import _wrap
 
 if TYPE_CHECKING:
     # oslo_log is loaded from here also while tracing is off.
     from opentelemetry import trace
 
+    from oslo_tracing import _ready
     from oslo_tracing import propagation as propagation_module
     from oslo_tracing import settings as settings_module
 
@@ -58,13 +62,32 @@ INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('opentracing', ()),
 )
 
+#: Of which module of others the first must be imported before there is
+#: anything to attach to; integrations that are not here do not wait.
+_WAITS_FOR: dict[str, tuple[str, ...]] = {
+    'flask': ('flask.app',),
+    'oslo_messaging': ('oslo_messaging',),
+    'sqlalchemy': ('sqlalchemy',),
+    'oslo_db': ('oslo_db.api',),
+    'http_client': ('requests.sessions', 'keystoneauth1.session'),
+    'oslo_concurrency': (
+        'oslo_concurrency.lockutils',
+        'oslo_concurrency.processutils',
+    ),
+    'oslo_privsep': ('oslo_privsep.daemon', 'oslo_privsep.comm'),
+    'tooz': ('tooz.drivers', 'tooz.locking'),
+    'oslo_cache': ('dogpile.cache.backends.memcached',),
+    'osprofiler': ('osprofiler',),
+    'oslo_reports': ('oslo_reports.guru_meditation_report',),
+    'opentracing': ('opentracing',),
+}
+
 
 def _nobody_knows(parent: trace.SpanContext) -> bool:
     """Stand in for a sampler that only its own decision tells of."""
     return False
 
 
-@dataclasses.dataclass(frozen=True)
 class Toolbox:
     """What an integration gets to work with.
 
@@ -77,13 +100,21 @@ class Toolbox:
         that no span is needed to hand its trace on.
     """
 
-    settings: settings_module.Settings
-    propagation: propagation_module.Propagation
-    make_tracer: Callable[[str], trace.Tracer]
-    foreign_option: Callable[[str, str], Any]
-    drops: Callable[[trace.SpanContext], bool] = _nobody_knows
+    def __init__(
+        self,
+        settings: settings_module.Settings,
+        propagation: propagation_module.Propagation,
+        make_tracer: Callable[[str], _ready.Tracer],
+        foreign_option: Callable[[str, str], Any],
+        drops: Callable[[trace.SpanContext], bool] = _nobody_knows,
+    ) -> None:
+        self.settings = settings
+        self.propagation = propagation
+        self.make_tracer = make_tracer
+        self.foreign_option = foreign_option
+        self.drops = drops
 
-    def tracer(self, integration: str) -> trace.Tracer:
+    def tracer(self, integration: str) -> _ready.Tracer:
         """Return the tracer with the scope ``oslo_tracing.<integration>``."""
         return self.make_tracer(integration)
 
@@ -105,6 +136,28 @@ def install(
         )
         if not wanted or (only is not None and name not in only):
             continue
-        with _guard.never_break_the_service(f'installing {name}'):
-            module = importlib.import_module(f'{__name__}.{name}')
-            module.install(toolbox, undo)
+        make = functools.partial(_install, name, toolbox, undo)
+        waits_for = _WAITS_FOR.get(name)
+        if waits_for is None:
+            make()
+            continue
+        arrived = functools.partial(_arrived, [make])
+        for module_name in waits_for:
+            _wrap.on_import(module_name, arrived, undo)
+
+
+def _install(name: str, toolbox: Toolbox, undo: contextlib.ExitStack) -> None:
+    with _guard.never_break_the_service(f'installing {name}'):
+        module = importlib.import_module(f'{__name__}.{name}')
+        module.install(toolbox, undo)
+
+
+def _arrived(
+    waiting: list[Callable[[], None]], _module: types.ModuleType
+) -> None:
+    """Do what waits, once; threads may import its modules together."""
+    try:
+        install_it = waiting.pop()
+    except IndexError:
+        return
+    install_it()

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import re
 from typing import Any
 
+from oslo_tracing import _regex
 from oslo_tracing import attributes as attribute_names
 from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import errors
@@ -47,9 +48,9 @@ _NOT_TOLD = frozenset(
         'original_exception',
     )
 )
-_KEY = re.compile('[A-Za-z0-9_-]{1,64}')
-_CLASS = re.compile(r'[A-Za-z_][\w.]{0,255}', re.ASCII)
-_QUALIFIED = re.compile(r'[\w.<>]{1,256}')
+_KEY = _regex.late('[A-Za-z0-9_-]{1,64}')
+_CLASS = _regex.late(r'[A-Za-z_][\w.]{0,255}', re.ASCII)
+_QUALIFIED = _regex.late(r'[\w.<>]{1,256}')
 
 _MAX_NAMES = 2000
 _MAX_DEPTH = 3

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import dataclasses
 from typing import Any
 import weakref
 
@@ -40,7 +39,6 @@ _PORTS = {
 _MAX_LENGTH = 255
 
 
-@dataclasses.dataclass(frozen=True)
 class Engine:
     """What is the same for everything that one engine executes.
 
@@ -48,8 +46,11 @@ class Engine:
     :ivar attributes: ready to be given to a span; not to be changed.
     """
 
-    dialect_name: str
-    attributes: dict[str, Any]
+    __slots__ = ('attributes', 'dialect_name')
+
+    def __init__(self, dialect_name: str, attributes: dict[str, Any]) -> None:
+        self.dialect_name = dialect_name
+        self.attributes = attributes
 
 
 class Engines:

@@ -14,15 +14,15 @@
 
 from __future__ import annotations
 
-import re
 
 from opentelemetry import trace
 
+from oslo_tracing import _regex
 from oslo_tracing import attributes as names
 from oslo_tracing import recording
 from oslo_tracing import settings as settings_module
 
-_CODE = re.compile(r'-?[A-Za-z0-9_]{1,32}')
+_CODE = _regex.late(r'-?[A-Za-z0-9_]{1,32}')
 # psycopg2; MySQL's own driver.
 _FIRST = ('pgcode', 'errno')
 # psycopg and asyncpg; sqlite3 since Python 3.11. PyMySQL has the first, too,

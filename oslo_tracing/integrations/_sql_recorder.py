@@ -38,7 +38,6 @@ from oslo_tracing.integrations import _sql_errors
 from oslo_tracing.integrations import _sql_statements
 from oslo_tracing.integrations import _sql_sums
 from oslo_tracing.integrations import _sql_transactions
-from oslo_tracing.scrub import sql
 from oslo_tracing import settings as settings_module
 
 LOG = logging.getLogger(__name__)
@@ -109,9 +108,9 @@ class Recorder:
     """
 
     def __init__(
-        self, tracer: trace.Tracer, settings: settings_module.Settings
+        self, tracer: _ready.Tracer, settings: settings_module.Settings
     ) -> None:
-        self._start_ready = _ready.starter(tracer)
+        self._tracer = tracer
         self._settings = settings
         self.transactions = _sql_transactions.Transactions(tracer, settings)
         self.engines = _sql_engines.Engines(self.transactions.cover)
@@ -251,7 +250,7 @@ class Recorder:
             own[names.DB_OPERATION_BATCH_SIZE] = note.size
         if note.rows >= 0:
             own[names.OPENSTACK_DB_ROWS] = note.rows
-        return self._start_ready(
+        return self._tracer.start_ready(
             known[1], note.parent, own, start_time=note.started
         )
 
@@ -304,6 +303,9 @@ def _writes(conn: Any, statement: str, context: Any) -> bool:
         and getattr(compiled.statement, '__visit_name__', '') == 'select'
     ):
         return False
+    # Not needed before there is a statement.
+    from oslo_tracing.scrub import sql
+
     return bool(
         context.isinsert
         or context.isupdate

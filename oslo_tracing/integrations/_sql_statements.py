@@ -15,12 +15,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import dataclasses
 from typing import Any
 
 from oslo_tracing import _ready
 from oslo_tracing import attributes as names
-from oslo_tracing.scrub import sql
 
 #: Characters; a longer text is not remembered.
 MAX_TEXT = 16384
@@ -35,7 +33,6 @@ _WITH_ROWS = frozenset(
 )
 
 
-@dataclasses.dataclass
 class Facts:
     """What is the same for every execution of a statement.
 
@@ -47,13 +44,20 @@ class Facts:
         those of the engine that has executed it last.
     """
 
-    name: str
-    attributes: dict[str, Any]
-    is_write: bool
-    has_rows: bool
-    ready: tuple[object, _ready.Ready] | None = dataclasses.field(
-        default=None, compare=False
-    )
+    __slots__ = ('attributes', 'has_rows', 'is_write', 'name', 'ready')
+
+    def __init__(
+        self,
+        name: str,
+        attributes: dict[str, Any],
+        is_write: bool,
+        has_rows: bool,
+    ) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.is_write = is_write
+        self.has_rows = has_rows
+        self.ready: tuple[object, _ready.Ready] | None = None
 
     def as_batch(self) -> Facts:
         """Return the facts of many such statements in one span."""
@@ -61,11 +65,11 @@ class Facts:
             key: _BATCH + value if key in _PREFIXED else value
             for key, value in self.attributes.items()
         }
-        return dataclasses.replace(
-            self,
-            name=_BATCH + self.name if self.name else '',
-            attributes=attributes,
-            ready=None,
+        return Facts(
+            _BATCH + self.name if self.name else '',
+            attributes,
+            self.is_write,
+            self.has_rows,
         )
 
 
@@ -143,6 +147,9 @@ class StatementCache:
         has_parameters: bool,
         dialect_name: str,
     ) -> Facts:
+        # Not needed before there is a statement.
+        from oslo_tracing.scrub import sql
+
         summary = sql.summary(statement, dialect_name)
         attributes: dict[str, Any] = {}
         if summary:

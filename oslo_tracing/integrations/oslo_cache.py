@@ -26,7 +26,6 @@ from collections.abc import Callable
 from collections.abc import Sized
 import contextlib
 import functools
-import re
 import types
 from typing import Any
 import weakref
@@ -34,6 +33,7 @@ import weakref
 from opentelemetry import trace
 
 from oslo_tracing import _guard
+from oslo_tracing import _regex
 from oslo_tracing import _wrap
 from oslo_tracing import attributes as names
 from oslo_tracing import context
@@ -54,7 +54,7 @@ _OPERATIONS = {
 }
 # What python-memcached and pymemcache accept: a family in front, brackets
 # around an IPv6 address, and a port.
-_SERVER = re.compile(
+_SERVER = _regex.late(
     r'(?:inet6?:)?(?:\[([0-9A-Fa-f:.]{2,64})\]|([A-Za-z0-9._-]{1,255}))'
     r'(?::(\d{1,5}))?'
 )

@@ -21,9 +21,10 @@ import contextlib
 import functools
 import types
 
+from opentelemetry import trace
+
 from oslo_tracing import _wrap
 from oslo_tracing import integrations
-from oslo_tracing.integrations import _commands as commands_module
 from oslo_tracing.integrations import _locks as locks_module
 
 _LOCKS = (
@@ -53,11 +54,9 @@ def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
                 undo,
             )
     if toolbox.settings.trace_commands:
-        commands = commands_module.Commands(tracer, toolbox.settings)
-        undo.callback(commands.stop)
         _wrap.on_import(
             'oslo_concurrency.processutils',
-            functools.partial(_attach_commands, commands, undo),
+            functools.partial(_attach_commands, tracer, toolbox, undo),
             undo,
         )
 
@@ -81,10 +80,16 @@ def _attach_lock(
 
 
 def _attach_commands(
-    commands: commands_module.Commands,
+    tracer: trace.Tracer,
+    toolbox: integrations.Toolbox,
     undo: contextlib.ExitStack,
     module: types.ModuleType,
 ) -> None:
+    # Not needed where nobody runs any.
+    from oslo_tracing.integrations import _commands
+
+    commands = _commands.Commands(tracer, toolbox.settings)
+    undo.callback(commands.stop)
     _wrap.wrap(
         module,
         'execute',

@@ -31,13 +31,13 @@ from oslo_tracing import _guard
 from oslo_tracing import exceptions
 from oslo_tracing.propagation import baggage
 from oslo_tracing.propagation import hosts
-from oslo_tracing.propagation import installed
 from oslo_tracing.propagation import messages
 from oslo_tracing.propagation import osprofiler
 from oslo_tracing.propagation import signature
 from oslo_tracing.propagation import w3c
 
 if TYPE_CHECKING:
+    from oslo_tracing.propagation import installed
     from oslo_tracing import settings as settings_module
 
 #: The keys of a message's context that are ours.
@@ -164,6 +164,9 @@ class Propagation:
             if name == _TRACECONTEXT:
                 readers.append((w3c.from_environ, None))
             elif name not in (_BAGGAGE, _NONE):
+                # Few have others than these two.
+                from oslo_tracing.propagation import installed
+
                 other = installed.load(name)
                 others.append(other)
                 readers.append((other.from_environ, other.insists))

@@ -20,12 +20,13 @@ since most of those who send us baggage use it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-import re
 from typing import Any
 from urllib import parse as urllib_parse
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
+
+from oslo_tracing import _regex
 
 #: Limits of the header: its characters; its members, of which every
 #: platform must propagate 64 and older ones send up to 180; one member.
@@ -33,8 +34,8 @@ _MAX_LENGTH = 8192
 _MAX_MEMBERS = 180
 _MAX_MEMBER = 4096
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(r'[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*')
+_TOKEN = _regex.late(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = _regex.late(r'[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*')
 _OWS = ' \t'
 
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import metadata
-import re
 from typing import Any
 from typing import TypeAlias
 from typing import TypeGuard
@@ -31,6 +30,7 @@ from opentelemetry.propagators import textmap
 from opentelemetry import trace
 
 from oslo_tracing import _guard
+from oslo_tracing import _regex
 from oslo_tracing import exceptions
 from oslo_tracing.propagation import w3c
 
@@ -50,9 +50,9 @@ _MAX_VALUE = 4096
 _B3 = ('b3', 'b3multi')
 _SINGLE = 'HTTP_B3'
 _FLAGS = 'HTTP_X_B3_FLAGS'
-_DEBUG = re.compile('[0-9A-Fa-f]{16,32}-[0-9A-Fa-f]{16}-d(-.*)?')
+_DEBUG = _regex.late('[0-9A-Fa-f]{16,32}-[0-9A-Fa-f]{16}-d(-.*)?')
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]{1,256}")
+_HEADER_NAME = _regex.late(r"[!#$%&'*+\-.^_`|~0-9a-z]{1,256}")
 _EMPTY = otel_context.Context()
 
 _Environ: TypeAlias = Mapping[str, Any]

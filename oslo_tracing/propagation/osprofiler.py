@@ -37,6 +37,8 @@ import uuid
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _regex
+
 INFO = 'x-trace-info'
 HMAC = 'x-trace-hmac'
 #: The same in an environment of WSGI.
@@ -47,8 +49,8 @@ TRACE_INFO = 'trace_info'
 
 _MAX_INFO = 1024
 _IN_MESSAGE = frozenset(('base_id', 'hmac_key', 'parent_id'))
-_SIGNATURE = re.compile('[0-9a-f]{40}')
-_UUID = re.compile(
+_SIGNATURE = _regex.late('[0-9a-f]{40}')
+_UUID = _regex.late(
     '[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}',
     re.IGNORECASE,
 )

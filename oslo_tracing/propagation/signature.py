@@ -29,10 +29,10 @@ from collections.abc import Sequence
 import hashlib
 import hmac
 import logging
-import re
 import time
 from typing import Any
 
+from oslo_tracing import _regex
 from oslo_tracing.propagation import messages
 
 LOG = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ _SIGNED = (
     ('HTTP_TRACESTATE', 32 * 516),
     ('HTTP_BAGGAGE', 8192),
 )
-_SIGNATURE = re.compile('v1;t=([0-9]{1,12});s=([0-9a-f]{64})')
+_SIGNATURE = _regex.late('v1;t=([0-9]{1,12});s=([0-9a-f]{64})')
 _PREFIX = b'oslo.tracing/v1\n'
 
 

@@ -21,12 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-import re
 from typing import Any
 
 from opentelemetry import trace
 
 from oslo_tracing import _current
+from oslo_tracing import _regex
 
 #: Length of a traceparent of version 00, in characters.
 _LENGTH = 55
@@ -41,10 +41,10 @@ _LARGE_MEMBER = 128
 #: What 32 members of the largest size can take, and some white space.
 _MAX_TRACESTATE_READ = _MAX_MEMBERS * 516
 
-_TRACEPARENT = re.compile(
+_TRACEPARENT = _regex.late(
     '([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})'
 )
-_MEMBER = re.compile(
+_MEMBER = _regex.late(
     r'[a-z0-9][a-z0-9_\-*/@]{0,255}'
     r'=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]'
 )

@@ -19,22 +19,46 @@ specification.
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
+import functools
 import importlib.metadata
 from typing import TYPE_CHECKING
 
-from opentelemetry.sdk.trace import sampling
-
 from oslo_tracing import exceptions
-from oslo_tracing.sampling import pipeline
-from oslo_tracing.sampling import ratio
-from oslo_tracing.sampling import remote
+from oslo_tracing.sampling import rules
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import sampling
+
+    from oslo_tracing.sampling import pipeline
     from oslo_tracing import settings as settings_module
 
 _GROUP = 'opentelemetry_traces_sampler'
 _PARENTBASED = 'parentbased_'
 _REMOTE = 'jaeger_remote'
+#: Those with which nothing can be wrong.
+_SIMPLE = ('always_on', 'always_off', 'traceidratio')
+
+
+def prepared(
+    settings: settings_module.Settings,
+    look: Callable[[], None],
+    undo: contextlib.ExitStack,
+) -> Callable[[], pipeline.Pipeline]:
+    """Return what does the work of :func:`build`, once all is checked.
+
+    The common samplers are not made before they are needed: they are made
+    of the SDK, whose import takes long.
+
+    :param undo: where what the sampler begins is ended.
+    :raises InvalidOption: as :func:`build` does.
+    """
+    if _root(settings) in _SIMPLE:
+        rules.compiled(settings.sampling_rules)
+        return functools.partial(build, settings, look)
+    built = build(settings, look)
+    undo.callback(built.shutdown)
+    return lambda: built
 
 
 def build(
@@ -48,10 +72,26 @@ def build(
     :raises InvalidOption: when no installed sampler has the name, or what it
         needs is wrong, or a rule is.
     """
+    from oslo_tracing.sampling import pipeline
+
     return pipeline.Pipeline(settings, _configured(settings), look)
 
 
+def _name(settings: settings_module.Settings) -> str:
+    return settings.sampler.strip().lower()
+
+
+def _root(settings: settings_module.Settings) -> str:
+    return _name(settings).removeprefix(_PARENTBASED)
+
+
 def _configured(settings: settings_module.Settings) -> pipeline.Configured:
+    from opentelemetry.sdk.trace import sampling
+
+    from oslo_tracing.sampling import pipeline
+    from oslo_tracing.sampling import ratio
+    from oslo_tracing.sampling import remote
+
     ours: dict[str, Callable[[], sampling.Sampler]] = {
         'always_on': lambda: sampling.ALWAYS_ON,
         'always_off': lambda: sampling.ALWAYS_OFF,
@@ -59,8 +99,7 @@ def _configured(settings: settings_module.Settings) -> pipeline.Configured:
         # Not what the SDK gets by this name: ours goes by the options.
         _REMOTE: lambda: remote.build(settings),
     }
-    name = settings.sampler.strip().lower()
-    root = name.removeprefix(_PARENTBASED)
+    name, root = _name(settings), _root(settings)
     make = ours.get(root)
     if make is not None:
         return pipeline.Configured(
@@ -83,6 +122,8 @@ def _configured(settings: settings_module.Settings) -> pipeline.Configured:
 def _installed(
     settings: settings_module.Settings, ours: list[str]
 ) -> sampling.Sampler:
+    from opentelemetry.sdk.trace import sampling
+
     installed = {
         entry.name: entry
         for entry in importlib.metadata.entry_points(group=_GROUP)

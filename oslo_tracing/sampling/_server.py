@@ -27,6 +27,7 @@ from typing import Final
 from urllib import parse
 
 from oslo_tracing import _at_fork
+from oslo_tracing import _regex
 from oslo_tracing.sampling import _strategies
 
 #: Seconds for one answer, from the connection to the last byte.
@@ -35,7 +36,7 @@ TIMEOUT: Final = 5.0
 LIMIT: Final = 1024 * 1024
 
 _HEADERS: Final = 64 * 1024
-_HARMLESS: Final = re.compile(
+_HARMLESS: Final = _regex.late(
     r'([a-z]{0,16}://)?[\w.-]{0,256}(:[0-9]{0,5})?(/[\w./-]{0,256})?', re.ASCII
 )
 _PATH: Final = '/sampling'

@@ -22,32 +22,17 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 from opentelemetry.util import types
 
+from oslo_tracing.sampling import thresholds
+
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
 
-# W3C Trace Context level 2 promises randomness for these bits only, and an
-# id from elsewhere may hold a UUID's version in higher ones.
-_BITS = 56
-_MASK = (1 << _BITS) - 1
+#: See there.
+threshold = thresholds.threshold
+keeps = thresholds.keeps
 
 #: Not recorded. Results are not changed by who gets them.
 DROP = sampling.SamplingResult(sampling.Decision.DROP)
-
-
-def threshold(ratio: float) -> int:
-    """Return what the random bits of an id must reach, for :func:`keeps`.
-
-    :param ratio: the share of all traces, from 0 to 1.
-    """
-    return round((1.0 - ratio) * (1 << _BITS))
-
-
-def keeps(trace_id: int, least: int) -> bool:
-    """Say whether a trace is of those that a threshold keeps.
-
-    Everybody who asks of one trace with one threshold gets one answer.
-    """
-    return (trace_id & _MASK) >= least
 
 
 class RatioSampler(sampling.Sampler):

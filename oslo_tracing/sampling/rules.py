@@ -14,15 +14,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import fnmatch
 import re
 from typing import Any
 
+from oslo_tracing import _regex
 from oslo_tracing import exceptions
-from oslo_tracing.sampling import ratio
+from oslo_tracing.sampling import thresholds
 
 _OPTION = 'sampling_rules'
 
@@ -42,9 +42,7 @@ MAX_RULE = 1024
 MAX_KEPT = 1024
 MAX_NAME = 512
 
-_KIND = re.compile(r'[^\s"]+')
-_GLOB = re.compile(r'\s*"([^"]*)"')
-_NUMBER = re.compile(r'[0-9]*\.?[0-9]+(?:[eE]-?[0-9]+)?|[0-9]+\.')
+_NUMBER = frozenset('0123456789.eE-')
 _SHOWN = 256
 _UNKNOWN = object()
 
@@ -57,9 +55,7 @@ class Table:
 
     __slots__ = ('_kept', '_rules')
 
-    def __init__(
-        self, rules: Sequence[tuple[Callable[[str], object], int]]
-    ) -> None:
+    def __init__(self, rules: Sequence[tuple[re.Pattern[str], int]]) -> None:
         self._rules = tuple(rules)
         self._kept: dict[str, int | None] = {}
 
@@ -71,8 +67,8 @@ class Table:
         found: Any = self._kept.get(name, _UNKNOWN)
         if found is _UNKNOWN:
             found = None
-            for matches, least in self._rules:
-                if matches(name):
+            for pattern, least in self._rules:
+                if pattern.match(name):
                     found = least
                     break
             if len(self._kept) < MAX_KEPT and len(name) <= MAX_NAME:
@@ -96,7 +92,7 @@ def compiled(texts: Sequence[str]) -> Tables:
             f'({len(texts)} rules)',
             f'{MAX_RULES} rules are the most that are looked through',
         )
-    tables: dict[str, list[tuple[Callable[[str], object], int]]] = {}
+    tables: dict[str, list[tuple[re.Pattern[str], int]]] = {}
     for number, text in enumerate(texts, 1):
         if not text.strip():
             continue
@@ -108,8 +104,8 @@ def compiled(texts: Sequence[str]) -> Tables:
                 repr(text[:_SHOWN]),
                 f'rule {number} of {len(texts)}: {error}',
             ) from None
-        matches = re.compile(fnmatch.translate(glob)).match
-        tables.setdefault(kind, []).append((matches, least))
+        pattern = _regex.late(fnmatch.translate(glob))
+        tables.setdefault(kind, []).append((pattern, least))
     return {kind: Table(rules) for kind, rules in tables.items()}
 
 
@@ -130,24 +126,30 @@ def _parsed(text: str) -> tuple[str, str, int]:
     if len(text) > MAX_RULE:
         raise ValueError(f'longer than {MAX_RULE} characters')
     text = text.strip()
-    found = _KIND.match(text)
-    kind = found.group() if found else ''
+    # By hand: expressions would be compiled, for defaults, at each start.
+    words = text.partition('"')[0].split(None, 1)
+    kind = words[0] if words else ''
     if kind not in KINDS:
         raise ValueError(f'must begin with one of {", ".join(KINDS)}')
-    rest = text[len(kind) :]
-    glob = _GLOB.match(rest)
-    if glob is None:
+    before, _, quoted = text[len(kind) :].partition('"')
+    glob, closed, share = quoted.partition('"')
+    if before.strip() or not closed:
         raise ValueError(
             f'{kind} must be followed by a glob in double quotes, as "*"'
         )
-    if not glob.group(1):
+    if not glob:
         raise ValueError('an empty glob matches nothing; "*" is everything')
-    share = rest[glob.end() :].strip()
+    share = share.strip()
     if not share:
         raise ValueError('the share is missing, a number from 0 to 1')
-    if not _NUMBER.fullmatch(share) or not 0.0 <= float(share) <= 1.0:
+    try:
+        # Neither nan nor 1_0, which are numbers for Python.
+        ratio = float(share) if _NUMBER.issuperset(share) else -1.0
+    except ValueError:
+        ratio = -1.0
+    if share.startswith('-') or not 0.0 <= ratio <= 1.0:
         raise ValueError(
             'what follows the glob must be the share alone, a number from 0 '
             'to 1'
         )
-    return kind, glob.group(1), ratio.threshold(float(share))
+    return kind, glob, thresholds.threshold(ratio)

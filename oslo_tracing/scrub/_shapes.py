@@ -17,6 +17,8 @@ from __future__ import annotations
 import re
 from urllib import parse
 
+from oslo_tracing import _regex
+
 #: Stands where a part of a path, or a run of characters, was a secret.
 HIDDEN = '{secret}'
 #: Stands where a value was a secret; the word of the HTTP conventions.
@@ -26,15 +28,15 @@ MAX_LENGTH = 4096
 
 #: What these digits look like is public: a UUID, or the same without its
 #: dashes, as keystone writes projects and users.
-ID = re.compile(
+ID = _regex.late(
     r'(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}'
     r'|[0-9A-Fa-f]{32})(?![0-9A-Za-z])'
 )
 
-_RUN = re.compile(r'[A-Za-z0-9+_=-]{32,}')
-_RUN_IN_TEXT = re.compile(r'[A-Za-z0-9+/_=-]{32,}')
-_FERNET = re.compile(r'gAAAA[A-Za-z0-9+_=-]*')
-_JWT = re.compile(
+_RUN = _regex.late(r'[A-Za-z0-9+_=-]{32,}')
+_RUN_IN_TEXT = _regex.late(r'[A-Za-z0-9+/_=-]{32,}')
+_FERNET = _regex.late(r'gAAAA[A-Za-z0-9+_=-]*')
+_JWT = _regex.late(
     r'(?<![0-9A-Za-z])eyJ(?:[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*'
     r'|[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.)[A-Za-z0-9_.-]*'
 )
@@ -50,14 +52,14 @@ _WORD = (
     r'|\d{1,16}(?:[a-z]{1,3}\d{0,3})?'
     r'|\d{8}T\d{4,6}Z?)?'
 )
-_WORDS = re.compile(rf'{_WORD}(?:[-+_=/]{_WORD})*')
+_WORDS = _regex.late(rf'{_WORD}(?:[-+_=/]{_WORD})*')
 # Two letters of different case, or a digit beside a capital.
-_MIXED = re.compile(r'[a-z][A-Z]|[A-Z][0-9]|[0-9][A-Z]')
-_ALPHABET = re.compile(r'[A-Za-z0-9+_=-]{6,}')
+_MIXED = _regex.late(r'[a-z][A-Z]|[A-Z][0-9]|[0-9][A-Z]')
+_ALPHABET = _regex.late(r'[A-Za-z0-9+_=-]{6,}')
 
-_NOT_LETTERS = re.compile(r'[^a-z0-9]+')
-_NOT_IN_KEY = re.compile(r'[^a-z0-9_-]+')
-_BEFORE_KEY = re.compile(r'[&;?#,|\s{}()<>\'"/:=]+')
+_NOT_LETTERS = _regex.late(r'[^a-z0-9]+')
+_NOT_IN_KEY = _regex.late(r'[^a-z0-9_-]+')
+_BEFORE_KEY = _regex.late(r'[&;?#,|\s{}()<>\'"/:=]+')
 _SENSITIVE_ENDINGS = (
     'accesskey',
     'accesskeyid',

@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 import re
 
+from oslo_tracing import _regex
+
 #: A token: what it is, and its text.
 Token = tuple[str, str]
 
@@ -50,7 +52,7 @@ _DOLLAR_OPENS = r'\$(?:[A-Za-z_]\w{0,62})?\$'
 _DOLLAR = r'(?P<tag>\$(?:[A-Za-z_]\w{0,62})?\$)[\s\S]*?(?P=tag)'
 _BACKTICKS = r'`[^`]*(?:``[^`]*)*`'
 _NAME = r'[^\W\d][\w$]*'
-_OPENS_OR_CLOSES = re.compile(r'/\*|\*/')
+_OPENS_OR_CLOSES = _regex.late(r'/\*|\*/')
 
 
 def _double(pattern: str) -> str:
@@ -64,7 +66,7 @@ def _compile(
     cuts: tuple[str, ...] = (),
 ) -> re.Pattern[str]:
     cut = '|'.join((*cuts, r'/\*', _PREFIX + "'", '"', '`'))
-    return re.compile(
+    return _regex.late(
         r'(?P<space>\s+)'
         r'|(?P<marker>\?|%\(\w{1,128}\)s|%s\b|\$\d{1,5}\b'
         r'|__\[POSTCOMPILE_[^\]]{1,256}\])'

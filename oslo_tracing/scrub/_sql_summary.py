@@ -14,9 +14,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
 
+from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import _sql_lexer
 from oslo_tracing.scrub import _sql_words
@@ -32,18 +31,20 @@ _MAX_TABLES = 4
 _MAX_GROUPS = 6
 _MAX_NAME = 64
 
-_PLAIN = re.compile(r'[A-Za-z_][\w$]*')
-_VARYING = re.compile(r'[0-9a-fA-F]{12,}|\d{4,}')
-_WHITE = re.compile(r'\s+')
+_PLAIN = _regex.late(r'[A-Za-z_][\w$]*')
+_VARYING = _regex.late(r'[0-9a-fA-F]{12,}|\d{4,}')
+_WHITE = _regex.late(r'\s+')
 
 
-@dataclasses.dataclass
 class _Group:
     """An operation, at which depth of parentheses, and its tables."""
 
-    operation: str
-    depth: int
-    tables: list[str]
+    __slots__ = ('depth', 'operation', 'tables')
+
+    def __init__(self, operation: str, depth: int) -> None:
+        self.operation = operation
+        self.depth = depth
+        self.tables: list[str] = []
 
 
 class _Level:
@@ -161,7 +162,7 @@ class _Reader:
             if word == 'WITH':
                 level.with_names = self._defining = True
                 return True
-            self.groups.append(_Group(word, len(self._levels), []))
+            self.groups.append(_Group(word, len(self._levels)))
             level.reads = True
             level.with_names = False
             level.lists = word == 'UPDATE'

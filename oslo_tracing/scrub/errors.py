@@ -23,6 +23,7 @@ from collections import deque
 import re
 import types
 
+from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import urls
 
@@ -65,7 +66,7 @@ _DATABASE_PACKAGES = frozenset(
 )
 #: Errors of these say what was run, and what it wrote.
 _COMMAND_MODULES = frozenset(('oslo_concurrency.processutils', 'subprocess'))
-_DATABASE_SENTENCE = re.compile(
+_DATABASE_SENTENCE = _regex.late(
     r'\[SQL: |\[parameters: |sqlalche\.me/'
     r'|\((?:_?sqlite3|pymysql|MySQLdb|psycopg2?|asyncpg|mariadb)\.'
     # What quotes the row, of MySQL and PostgreSQL.
@@ -73,10 +74,10 @@ _DATABASE_SENTENCE = re.compile(
     r'|DETAIL:\s{1,8}(?:Key \(|Failing row)'
 )
 
-_PEM = re.compile(r'-----BEGIN [^-]{0,64}-----[\s\S]*')
-_SCHEMED = re.compile(r'[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+')
-_WORD = re.compile(r'[^\s"\'<>(){}\[\]|,]+')
-_NAMED = re.compile(
+_PEM = _regex.late(r'-----BEGIN [^-]{0,64}-----[\s\S]*')
+_SCHEMED = _regex.late(r'[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+')
+_WORD = _regex.late(r'[^\s"\'<>(){}\[\]|,]+')
+_NAMED = _regex.late(
     r'(?P<key>(?:pass(?:word|wd|phrase)?|pwd|secret|token|credential|cookie'
     r'|signature|adminpass|api[_-]?key|access[_-]?key|private[_-]?key'
     r'|auth[_-]?key|authorization|trust[_-]?id|samlresponse|x-auth-[a-z-]{1,32}'

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import itertools
 import re
 
+from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import urls
 
@@ -45,21 +46,21 @@ _METHODS = {
     )
 }
 
-_PLAIN = re.compile(r'\.?[A-Za-z][A-Za-z_-]{0,39}')
-_VERSION = re.compile(r'v\d{1,3}(?:\.\d{1,3}){0,2}')
-_NUMBERED = re.compile(r'(?=.{1,15}\Z)[A-Za-z][A-Za-z_-]*\d{1,2}[A-Za-z_-]*')
-_FILE = re.compile(
+_PLAIN = _regex.late(r'\.?[A-Za-z][A-Za-z_-]{0,39}')
+_VERSION = _regex.late(r'v\d{1,3}(?:\.\d{1,3}){0,2}')
+_NUMBERED = _regex.late(r'(?=.{1,15}\Z)[A-Za-z][A-Za-z_-]*\d{1,2}[A-Za-z_-]*')
+_FILE = _regex.late(
     r'[A-Za-z][A-Za-z_-]{0,39}\.(?:css|html?|ico|js|json|png|svg|txt|xml|ya?ml)'
 )
-_VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]{0,63}')
-_OLD_VARIABLE = re.compile(r'[:*](?:\(([^()]{0,64})\)|([A-Za-z_]\w{0,63}))')
-_CONVERTED = re.compile(r'<((?:[^<>\'"]|\'[^\']*\'|"[^"]*")*)>')
-_UNPRINTABLE = re.compile(r'[^\x20-\x7e]')
+_VARIABLE = _regex.late(r'[A-Za-z_][A-Za-z0-9_]{0,63}')
+_OLD_VARIABLE = _regex.late(r'[:*](?:\(([^()]{0,64})\)|([A-Za-z_]\w{0,63}))')
+_CONVERTED = _regex.late(r'<((?:[^<>\'"]|\'[^\']*\'|"[^"]*")*)>')
+_UNPRINTABLE = _regex.late(r'[^\x20-\x7e]')
 # A checksum, or what a UUID is shortened to.
-_HEX = re.compile(r'(?<![0-9A-Za-z])[0-9A-Fa-f]{16,128}(?![0-9A-Za-z])')
-_DIGITS = re.compile(r'\d[0-9A-Fa-f]*')
-_PROGRAM = re.compile(r'[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}')
-_ASSIGNED = re.compile(r'[A-Za-z_][A-Za-z0-9_]*=', re.ASCII)
+_HEX = _regex.late(r'(?<![0-9A-Za-z])[0-9A-Fa-f]{16,128}(?![0-9A-Za-z])')
+_DIGITS = _regex.late(r'\d[0-9A-Fa-f]*')
+_PROGRAM = _regex.late(r'[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}')
+_ASSIGNED = _regex.late(r'[A-Za-z_][A-Za-z0-9_]*=', re.ASCII)
 
 
 class NameBudget:

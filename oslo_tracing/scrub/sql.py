@@ -21,6 +21,7 @@ from __future__ import annotations
 import functools
 import re
 
+from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import _sql_lexer
 from oslo_tracing.scrub import _sql_summary
@@ -28,13 +29,13 @@ from oslo_tracing.scrub import _sql_summary
 _MAX_LENGTH = _shapes.MAX_LENGTH
 # Characters of a text of which it is remembered whether it writes.
 _MAX_KNOWN = 512
-_PLAIN_NAME = re.compile(r'"[\w$ .-]{1,64}"')
+_PLAIN_NAME = _regex.late(r'"[\w$ .-]{1,64}"')
 # Longer than a number that means something: a key or a hash.
 _MAX_HEXADECIMAL = 10
 
 # Words of a statement that sets a password, as _spoken() writes them. Not
 # even without its literals: the password may stand where no literal would.
-_ABOUT_CREDENTIALS = re.compile(
+_ABOUT_CREDENTIALS = _regex.late(
     r' (?:CREATE|ALTER)(?: OR REPLACE)? (?:USER|ROLE|LOGIN|GROUP|SERVER'
     r'|SUBSCRIPTION) '
     r'| SET (?:GLOBAL |SESSION |LOCAL )?(?:PASSWORD|ROLE) '
@@ -42,11 +43,11 @@ _ABOUT_CREDENTIALS = re.compile(
     r'| (?:OLD_)?PASSWORD \( '
     r'| GRANT '
 )
-_CREDENTIAL_HINT = re.compile(
+_CREDENTIAL_HINT = _regex.late(
     r'user|role|login|group|server|subscription|password|identified|grant',
     re.IGNORECASE,
 )
-_SPOKEN = re.compile(r'\w+|\(')
+_SPOKEN = _regex.late(r'\w+|\(')
 _CONSTANTS = frozenset(('NULL', 'TRUE', 'FALSE', 'DEFAULT'))
 _IN_LIST = frozenset('(),-+')
 

@@ -15,8 +15,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import re
 
+from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
 
 _USERINFO = f'{_shapes.REDACTED}:{_shapes.REDACTED}@'
@@ -28,14 +28,14 @@ _MAX_ROUNDS = 6
 
 # Asked first, of the text without its ids, since nearly every path has none
 # of this.
-_SUSPICIOUS = re.compile(
+_SUSPICIOUS = _regex.late(
     r'[\x00-\x20?#@%;=&\\\x7f]|(?i:(?:token|webhook)s?/)|gAAAA|eyJ'
     r'|[A-Z][0-9]|[0-9][A-Z]|[A-Za-z0-9+_-]{32,}'
 )
-_START = re.compile(r'[A-Za-z][A-Za-z0-9+.-]{0,63}:/+|//+')
-_END = re.compile(r'[/?#]|\Z')
-_HOST = re.compile(r'(?:\[[^\]@]*\]|[^:@\[\]]*)(?::[0-9]*)?')
-_CONTROL = re.compile(r'[\x00-\x1f\x7f]')
+_START = _regex.late(r'[A-Za-z][A-Za-z0-9+.-]{0,63}:/+|//+')
+_END = _regex.late(r'[/?#]|\Z')
+_HOST = _regex.late(r'(?:\[[^\]@]*\]|[^:@\[\]]*)(?::[0-9]*)?')
+_CONTROL = _regex.late(r'[\x00-\x1f\x7f]')
 _HIDING = frozenset(('token', 'tokens', 'webhook', 'webhooks'))
 
 

@@ -18,7 +18,6 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from oslo_tracing import _current
-from oslo_tracing import _ready
 from oslo_tracing import context
 from oslo_tracing import integrations
 from oslo_tracing.integrations.oslo_messaging import neighbours
@@ -45,7 +44,6 @@ class Attached:
         known: places.Places,
     ) -> None:
         self._tracer = toolbox.tracer('oslo_messaging')
-        self._start_ready = _ready.starter(self._tracer)
         self._settings = toolbox.settings
         self._propagation = toolbox.propagation
         self._others = others

@@ -176,7 +176,7 @@ class Receiver(attached.Attached):
         parentage = trust.decide(sent, self._settings.incoming_rpc)
         wanted = context.want_trace_id(parentage.trace_id)
         try:
-            span = self._start_ready(
+            span = self._tracer.start_ready(
                 ready, parentage.context, None, parentage.links
             )
         finally:

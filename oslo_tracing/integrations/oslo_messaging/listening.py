@@ -108,7 +108,7 @@ class Receiver(attached.Attached):
         if dropped is not None:
             return dispatching.Unrecorded(dropped)
         parentage = trust.decide(sent, self._settings.incoming_rpc)
-        span = self._start_ready(
+        span = self._tracer.start_ready(
             self._described(self._places.of_dispatcher(dispatcher), incoming),
             parentage.context,
             None,

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
-from typing import NamedTuple
 import weakref
 
 from oslo_tracing import _guard
@@ -174,15 +173,18 @@ def _system(scheme: Any) -> str:
     return _DRIVERS.get(driver, driver)
 
 
-class Delivery(NamedTuple):
+class Delivery:
     """What the driver tells of how a message came.
 
     :param exchange: of AMQP, None elsewhere.
     :param routing_key: the same.
     """
 
-    exchange: str | None
-    routing_key: str | None
+    __slots__ = ('exchange', 'routing_key')
+
+    def __init__(self, exchange: str | None, routing_key: str | None) -> None:
+        self.exchange = exchange
+        self.routing_key = routing_key
 
 
 _UNTOLD = Delivery(None, None)

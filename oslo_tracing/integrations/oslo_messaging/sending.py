@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import functools
-import re
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -26,6 +25,7 @@ from opentelemetry import trace
 from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _ready
+from oslo_tracing import _regex
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.integrations.oslo_messaging import attached
@@ -36,7 +36,7 @@ from oslo_tracing.scrub import names as scrub
 from oslo_tracing import settings as settings_module
 
 _REMOTE = '_Remote'
-_CLASS_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_.]{0,127}')
+_CLASS_NAME = _regex.late(r'[A-Za-z_][A-Za-z0-9_.]{0,127}')
 
 
 class Sending:
@@ -199,7 +199,7 @@ class Sender(attached.Attached):
             described = self._describe_rpc(place, *key)
             place.keep(key, described)
         where = _current.context()
-        span = self._start_ready(described, where)
+        span = self._tracer.start_ready(described, where)
         if target.server is not None and span.is_recording():
             span.set_attribute(names.OPENSTACK_RPC_SERVER, str(target.server))
         return self._under(span, where, ctxt, True)
@@ -251,7 +251,7 @@ class Sender(attached.Attached):
             )
             place.keep(key, described)
         where = _current.context()
-        span = self._start_ready(described, where)
+        span = self._tracer.start_ready(described, where)
         if span.is_recording():
             publisher = places.bounded(message.get('publisher_id'), 255)
             if publisher is not None:

@@ -23,7 +23,14 @@ from oslo_tracing.tests import base
 ROOT = pathlib.Path(oslo_tracing.__file__).parent
 
 # Small tools that import nothing of ours, or only each other.
-LEAVES = {'attributes', 'exceptions', '_printable', '_real', 'opts'}
+LEAVES = {
+    'attributes',
+    'exceptions',
+    '_printable',
+    '_real',
+    '_regex',
+    'opts',
+}
 TOOLS = LEAVES | {
     '_guard',
     '_runtime',
@@ -46,14 +53,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     'opts': set(),
     '_printable': set(),
     '_real': set(),
+    '_regex': set(),
     '_stream': {'_real'},
     '_tls': set(),
     '_guard': set(),
     '_runtime': set(),
+    '_global': set(),
+    '_sdk_logs': set(),
     '_current': set(),
     '_ready': set(),
     'context': {'_current', 'leases'},
-    'leases': {'attributes'},
+    'leases': set(),
     'counters': {'_real'},
     'health': {'_printable', '_runtime', 'counters'},
     'healthcheck': {'health'},
@@ -76,9 +86,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     'integrations': RECORDING
     | {'_privsep', 'health', 'propagation', 'recording'},
     'middleware': RECORDING | {'propagation', 'recording', '__init__'},
+    '_tracing': TOOLS | {'_at_fork', 'provider'},
     'service': RECORDING
     | {
         '_at_exit',
+        '_global',
+        '_sdk_logs',
+        '_tracing',
         'exporters',
         'integrations',
         'propagation',

@@ -157,6 +157,13 @@ class KeysTest(base.TestCase):
         ):
             self.assertEqual(found, self._read(ours, theirs).hmac_keys)
 
+    def test_keys_of_osprofiler_itself_from_the_environment(self):
+        self.useFixture(
+            fixtures.EnvironmentVariable('OS_PROFILER__HMAC_KEYS', 'two')
+        )
+        for theirs in ('', 'hmac_keys = one'):
+            self.assertEqual(['two'], self._read('', theirs).hmac_keys)
+
     def test_the_public_key_is_dropped_with_a_warning(self):
         self._read('', 'hmac_keys = one')
         self.assertNotIn('SECRET_KEY', self.log.output)

@@ -25,7 +25,8 @@ import eventlet
 eventlet.monkey_patch()
 import threading
 import time
-from oslo_tracing import _real, exporters
+from oslo_tracing import _real, counters
+from oslo_tracing.exporters import _pipeline
 from oslo_tracing.tests.unit.exporters import support
 from opentelemetry.sdk.trace import export
 
@@ -44,11 +45,11 @@ class Hanging(export.SpanExporter):
         return export.SpanExportResult.SUCCESS
 
 
-pipeline = exporters.Pipeline(
+pipeline = _pipeline.Pipeline(
     support.settings(schedule_delay=0.01),
     {'one': lambda resource: Hanging()},
     support.resource,
-    exporters.counters.Counters(),
+    counters.Counters(),
 )
 tracing = support.Tracer(pipeline)
 tracing.setUp()

@@ -180,7 +180,7 @@ class SetupTest(base.TestCase):
     def test_an_error_of_ours_stops_nothing(self):
         log = self.useFixture(fixtures.FakeLogger())
         self.useFixture(
-            fixtures.MonkeyPatch('oslo_tracing.provider.build', None)
+            fixtures.MonkeyPatch('oslo_tracing.integrations.install', None)
         )
         before = logging.Logger.handle
         self.assertIsNone(oslo_tracing.setup(self._conf(exporters=['none'])))

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace import export
 from oslo_tracing import counters
 from oslo_tracing import exporters
 from oslo_tracing.exporters import _owed
+from oslo_tracing.exporters import _pipeline
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import sinks
 from oslo_tracing.tests.unit.exporters import support
@@ -72,7 +73,7 @@ class OwingTest(base.TestCase):
     def _pipeline(self, builders, **values):
         values.setdefault('schedule_delay', 0.01)
         values.setdefault('shutdown_timeout', 20.0)
-        pipeline = exporters.Pipeline(
+        pipeline = _pipeline.Pipeline(
             support.settings(**values),
             {
                 name: lambda resource, exporter=exporter: exporter

@@ -77,7 +77,7 @@ class _Case(base.TestCase):
         # Nothing is exported because of time unless a test wants it.
         values.setdefault('schedule_delay', 3600.0)
         values.setdefault('shutdown_timeout', 5.0)
-        pipeline = exporters.Pipeline(
+        pipeline = _pipeline.Pipeline(
             support.settings(**values),
             {'one': lambda resource: self.one}
             if builders is None

@@ -214,7 +214,7 @@ class CommandsTest(base.TestCase):
         with (
             trace.use_span(span),
             fixtures.MonkeyPatch(
-                'oslo_tracing.tracer._tracer.Tracer.start_span', refuse
+                'oslo_tracing.provider.UrandomIds.generate_span_id', refuse
             ),
         ):
             self.assertEqual(('', ''), processutils.execute('true'))
