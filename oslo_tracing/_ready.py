@@ -88,10 +88,8 @@ class Tracer(trace.Tracer):
 
 def starter(tracer: trace.Tracer) -> Callable[..., trace.Span]:
     """Return the ``start_ready`` of a tracer, whoever's it is."""
-    ours: Callable[..., trace.Span] | None
-    ours = getattr(tracer, 'start_ready', None)
-    if ours is not None:
-        return ours
+    if isinstance(tracer, Tracer):
+        return tracer.start_ready
 
     def start_ready(
         ready: Ready,

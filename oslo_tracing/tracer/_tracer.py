@@ -84,7 +84,7 @@ class Processors(sdk_trace.SynchronousMultiSpanProcessor):
         )
 
 
-class Tracer(sdk_trace.Tracer):
+class Tracer(sdk_trace.Tracer, _ready.Tracer):
     """Makes the spans of one scope.
 
     :param sampler: decides on every span. If it has a true ``follows_local``
@@ -169,14 +169,6 @@ class Tracer(sdk_trace.Tracer):
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
     ) -> trace.Span:
-        """Start a span of which all is known but its ids and times.
-
-        :param ready: shared with other spans, where the limits allow that.
-        :param where: the context with its parent.
-        :param own: what it has beside that, not looked at again.
-        :param links: to other spans.
-        :param start_time: nanoseconds since the epoch, by default now.
-        """
         if ready.checked_for is not self._shared:
             self._check(ready)
         attributes = ready.attributes

@@ -223,6 +223,8 @@ class _Broken:
         self.asked += 1
         raise RuntimeError('broken on purpose')
 
+    start_ready = start_span
+
 
 class BrokenTracerTest(base.TestCase):
     def test_a_broken_tracer_does_not_reach_the_service(self):
