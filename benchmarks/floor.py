@@ -21,6 +21,7 @@ spans are equal in number and content.
 from __future__ import annotations
 
 from typing import Any
+from urllib import parse
 
 from opentelemetry import context
 from opentelemetry.sdk import resources
@@ -29,6 +30,7 @@ from opentelemetry.sdk.trace import export
 from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 from opentelemetry.trace.propagation import tracecontext
+from oslo_messaging._drivers import impl_fake
 
 from benchmarks import bus
 from benchmarks import service
@@ -40,19 +42,24 @@ _CONSUMER = trace.SpanKind.CONSUMER
 _TRACER = trace.get_tracer('benchmarks')
 _CONTEXT = tracecontext.TraceContextTextMapPropagator()
 
-_PATH = '/v2.1/servers/{id}/action'
+_MESSAGE_ID = 'benchmark_message_id'
+_STATEMENTS_PATH = '/v2.1/statements/'
+_BOOT, _MANY = '/v2.1/servers/{id}/action', f'{_STATEMENTS_PATH}{{count}}'
 _EVENT = 'compute.instance.create.start'
-_REQUEST: dict[str, Any] = {
-    'http.request.method': 'POST',
-    'url.path': _PATH,
-    'http.route': _PATH,
-    'url.scheme': 'http',
-    'server.address': 'compute.example.com',
-    'server.port': 8774,
-    'client.address': '192.0.2.7',
-    'user_agent.original': 'python-novaclient',
-    'network.protocol.version': '1.1',
-    'openstack.sampling.name': f'POST {_PATH}',
+_REQUESTS: dict[str, dict[str, Any]] = {
+    route: {
+        'http.request.method': 'POST',
+        'http.route': route,
+        'url.scheme': 'http',
+        'server.address': 'compute.example.com',
+        'server.port': 8774,
+        'client.address': '192.0.2.7',
+        'user_agent.original': 'python-novaclient',
+        'network.protocol.version': '1.1',
+        # It is told before the route is known.
+        'openstack.sampling.name': f'POST {route.replace("count", "id")}',
+    }
+    for route in (_BOOT, _MANY)
 }
 _RPC = {
     'rpc.system.name': 'oslo.messaging',
@@ -73,21 +80,18 @@ _ANSWERS = {
     }
     for name, attributes in _ASKS.items()
 }
-_EVENTS = {
-    'messaging.system': 'fake',
-    'messaging.destination.name': bus.EVENTS,
-    'messaging.operation.type': 'send',
-    'messaging.operation.name': 'send',
-    'openstack.notification.event_type': _EVENT,
-    'openstack.notification.priority': 'info',
-    'openstack.notification.publisher_id': 'compute.benchmark',
-}
-_GET: dict[str, Any] = {
-    'http.request.method': 'GET',
-    'server.address': '127.0.0.1',
-    'server.port': 80,
-    'http.response.status_code': 200,
-}
+_SENT, _HEARD = (
+    {
+        'messaging.system': 'fake',
+        'messaging.destination.name': f'{bus.EVENTS}.info',
+        'messaging.operation.type': operation,
+        'messaging.operation.name': operation,
+        'openstack.notification.event_type': _EVENT,
+        'openstack.notification.priority': 'info',
+        'openstack.notification.publisher_id': 'compute.benchmark',
+    }
+    for operation in ('send', 'process')
+)
 
 
 def set_up(endpoint: str, ratio: float) -> Any:
@@ -111,12 +115,29 @@ def set_up(endpoint: str, ratio: float) -> Any:
 class Floor(service.Service):
     """The service with spans of the SDK in it."""
 
+    def __init__(self, *args: Any) -> None:
+        impl_fake.FakeIncomingMessage = _Incoming
+        self._statements: dict[int, tuple[str, dict[str, Any]]] = {}
+        super().__init__(*args)
+        where = parse.urlsplit(self._volumes)
+        self._get: dict[str, Any] = {
+            'http.request.method': 'GET',
+            'url.full': self._volumes,
+            'server.address': where.hostname,
+            'server.port': where.port,
+            'http.response.status_code': 200,
+        }
+
     def wrapped(self, application: Any) -> Any:
         """Record requests."""
 
         def serve(environ: dict[str, Any], start_response: Any) -> Any:
+            path = environ['PATH_INFO']
+            route = _MANY if path.startswith(_STATEMENTS_PATH) else _BOOT
             span = _TRACER.start_span(
-                f'POST {_PATH}', kind=_SERVER, attributes=_REQUEST
+                f'POST {route}',
+                kind=_SERVER,
+                attributes={**_REQUESTS[route], 'url.path': path},
             )
             token = context.attach(trace.set_span_in_context(span))
             try:
@@ -139,7 +160,7 @@ class Floor(service.Service):
 
     def query(self, conn: Any, statement: Any, **values: Any) -> Any:
         """Record a statement."""
-        name, attributes = _of(statement)
+        name, attributes = self._of(statement)
         span = _TRACER.start_span(name, kind=_CLIENT, attributes=attributes)
         try:
             return super().query(conn, statement, **values)
@@ -148,9 +169,7 @@ class Floor(service.Service):
 
     def get(self, url: str) -> None:
         """Record a request of another service."""
-        span = _TRACER.start_span(
-            'GET', kind=_CLIENT, attributes={**_GET, 'url.full': url}
-        )
+        span = _TRACER.start_span('GET', kind=_CLIENT, attributes=self._get)
         headers: dict[str, str] = {}
         _CONTEXT.inject(headers, trace.set_span_in_context(span))
         try:
@@ -173,7 +192,7 @@ class Floor(service.Service):
     def notify(self, ctxt: Any, event_type: str, payload: Any) -> None:
         """Record a notification."""
         span = _TRACER.start_span(
-            f'send {event_type}', kind=_PRODUCER, attributes=_EVENTS
+            f'send {event_type}', kind=_PRODUCER, attributes=_SENT
         )
         token = context.attach(trace.set_span_in_context(span))
         try:
@@ -190,6 +209,7 @@ class Floor(service.Service):
 
         def deserialize_context(self, ctxt: Any) -> Any:
             made: Any = super().deserialize_context(ctxt)
+            made.message_id = ctxt[_MESSAGE_ID]
             made.parent = _CONTEXT.extract(ctxt, context.Context())
             return made
 
@@ -202,6 +222,32 @@ class Floor(service.Service):
     def listener(self) -> Any:
         """Return a listener with spans."""
         return _Listener(self)
+
+    def _of(self, statement: Any) -> tuple[str, dict[str, Any]]:
+        """Return name and attributes of a statement, found out once."""
+        known = self._statements.get(id(statement))
+        if known is None:
+            table = statement.get_final_froms()[0].name
+            known = self._statements[id(statement)] = (
+                f'SELECT {table}',
+                {
+                    'db.system.name': 'sqlite',
+                    'db.namespace': self.engine.url.database,
+                    'db.query.summary': f'SELECT {table}',
+                    'db.query.text': str(statement.compile(self.engine)),
+                    'db.operation.name': 'SELECT',
+                    'db.collection.name': table,
+                },
+            )
+        return known
+
+
+class _Incoming(impl_fake.FakeIncomingMessage):  # type: ignore[misc]
+    """Tells an endpoint the id of its message."""
+
+    def __init__(self, ctxt: Any, *args: Any) -> None:
+        super().__init__(ctxt, *args)
+        ctxt[_MESSAGE_ID] = self.msg_id
 
 
 class _Endpoint(service.Endpoint):
@@ -226,7 +272,7 @@ class _Endpoint(service.Endpoint):
             f'{bus.TOPIC}/{method}',
             ctxt.parent,
             _SERVER,
-            _ANSWERS[method],
+            {**_ANSWERS[method], 'messaging.message.id': ctxt.message_id},
         )
         current = trace.set_span_in_context(span, ctxt.parent)
         return span, context.attach(current)
@@ -235,31 +281,9 @@ class _Endpoint(service.Endpoint):
 class _Listener(service.Listener):
     def info(self, ctxt: Any, *args: Any) -> None:
         span = _TRACER.start_span(
-            f'process {_EVENT}', ctxt.parent, _CONSUMER, _EVENTS
+            f'process {_EVENT}', ctxt.parent, _CONSUMER, _HEARD
         )
         try:
             super().info(ctxt, *args)
         finally:
             span.end()
-
-
-_STATEMENTS: dict[int, tuple[str, dict[str, Any]]] = {}
-
-
-def _of(statement: Any) -> tuple[str, dict[str, Any]]:
-    """Return name and attributes of a statement, found out once."""
-    known = _STATEMENTS.get(id(statement))
-    if known is None:
-        table = statement.get_final_froms()[0].name
-        known = _STATEMENTS[id(statement)] = (
-            f'SELECT {table}',
-            {
-                'db.system.name': 'sqlite',
-                'db.namespace': 'benchmark',
-                'db.query.summary': f'SELECT {table}',
-                'db.query.text': str(statement),
-                'db.operation.name': 'SELECT',
-                'db.collection.name': table,
-            },
-        )
-    return known

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import statistics
 from typing import Any
 
+from benchmarks import content
 from benchmarks import processes
 from benchmarks import tables
 
@@ -64,6 +65,8 @@ def measure(
                 )
         finally:
             workers.end()
+        if {'floor', 'ours'} <= set(names):
+            content.check(processes.received(url), 'floor')
     return found
 
 

@@ -95,10 +95,10 @@ def sink() -> Any:
         child.end()
 
 
-def received(url: str) -> dict[str, dict[str, int]]:
+def received(url: str) -> dict[str, dict[str, Any]]:
     """Ask the other process what has come, by variant."""
     with urllib.request.urlopen(f'{url}/received') as answer:  # noqa: S310
-        found: dict[str, dict[str, int]] = json.load(answer)
+        found: dict[str, dict[str, Any]] = json.load(answer)
         return found
 
 
