@@ -22,7 +22,14 @@ import time
 from typing import Any
 
 #: In this order; each module has ``measure()`` and ``show()``.
-_BENCHMARKS = ('request', 'scaling', 'threads', 'green', 'start')
+_BENCHMARKS = (
+    'request',
+    'volume',
+    'scaling',
+    'threads',
+    'green',
+    'start',
+)
 
 
 def main() -> int:

@@ -35,9 +35,10 @@ _ITS_OWN = ('db.namespace', 'messaging.message.id', 'openstack.request_id')
 def told(bodies: Iterable[bytes]) -> dict[str, Any]:
     """Return what requests of OTLP have in them, for JSON."""
     groups: dict[str, dict[str, Any]] = {}
-    spans = attributes = 0
+    spans = attributes = size = 0
     traces = set()
     for body in bodies:
+        size += len(body)
         request = trace_service_pb2.ExportTraceServiceRequest()
         request.ParseFromString(body)
         for resource in request.resource_spans:
@@ -51,6 +52,7 @@ def told(bodies: Iterable[bytes]) -> dict[str, Any]:
         'spans': spans,
         'attributes': attributes,
         'traces': len(traces),
+        'bytes': size,
         'content': groups,
     }
 

@@ -31,6 +31,7 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 from opentelemetry.trace.propagation import tracecontext
 from oslo_messaging._drivers import impl_fake
+import sqlalchemy as sa
 
 from benchmarks import bus
 from benchmarks import service
@@ -45,6 +46,7 @@ _CONTEXT = tracecontext.TraceContextTextMapPropagator()
 _MESSAGE_ID = 'benchmark_message_id'
 _STATEMENTS_PATH = '/v2.1/statements/'
 _BOOT, _MANY = '/v2.1/servers/{id}/action', f'{_STATEMENTS_PATH}{{count}}'
+_VOLUME = '/v2.1/volume'
 _EVENT = 'compute.instance.create.start'
 _REQUESTS: dict[str, dict[str, Any]] = {
     route: {
@@ -59,7 +61,7 @@ _REQUESTS: dict[str, dict[str, Any]] = {
         # It is told before the route is known.
         'openstack.sampling.name': f'POST {route.replace("count", "id")}',
     }
-    for route in (_BOOT, _MANY)
+    for route in (_BOOT, _MANY, _VOLUME)
 }
 _RPC = {
     'rpc.system.name': 'oslo.messaging',
@@ -79,6 +81,12 @@ _ANSWERS = {
         'code.function.name': f'benchmarks.service.Endpoint.{name}',
     }
     for name, attributes in _ASKS.items()
+}
+_ROLLBACK = {
+    'db.system.name': 'sqlite',
+    'db.operation.name': 'ROLLBACK',
+    'db.query.summary': 'ROLLBACK',
+    'db.query.text': 'ROLLBACK',
 }
 _SENT, _HEARD = (
     {
@@ -133,7 +141,7 @@ class Floor(service.Service):
 
         def serve(environ: dict[str, Any], start_response: Any) -> Any:
             path = environ['PATH_INFO']
-            route = _MANY if path.startswith(_STATEMENTS_PATH) else _BOOT
+            route = _route(path)
             span = _TRACER.start_span(
                 f'POST {route}',
                 kind=_SERVER,
@@ -160,10 +168,35 @@ class Floor(service.Service):
 
     def query(self, conn: Any, statement: Any, **values: Any) -> Any:
         """Record a statement."""
-        name, attributes = self._of(statement)
+        name, attributes = self._of(statement, values)
         span = _TRACER.start_span(name, kind=_CLIENT, attributes=attributes)
         try:
-            return super().query(conn, statement, **values)
+            found = super().query(conn, statement, **values)
+            if not statement.is_select:
+                span.set_attribute('openstack.db.rows', found)
+            return found
+        except sa.exc.DBAPIError as error:
+            cause: Any = error.orig
+            span.record_exception(cause)
+            span.set_status(trace.StatusCode.ERROR, str(cause))
+            span.set_attribute('error.type', 'sqlite3.IntegrityError')
+            # Since Python 3.11.
+            code = getattr(cause, 'sqlite_errorcode', None)
+            if code is not None:
+                span.set_attribute('db.response.status_code', str(code))
+            raise
+        finally:
+            span.end()
+
+    def rollback(self, conn: Any) -> None:
+        """Record that what was executed is undone."""
+        span = _TRACER.start_span(
+            'ROLLBACK',
+            kind=_CLIENT,
+            attributes={**_ROLLBACK, 'db.namespace': self.engine.url.database},
+        )
+        try:
+            super().rollback(conn)
         finally:
             span.end()
 
@@ -223,23 +256,38 @@ class Floor(service.Service):
         """Return a listener with spans."""
         return _Listener(self)
 
-    def _of(self, statement: Any) -> tuple[str, dict[str, Any]]:
+    def _of(
+        self, statement: Any, values: dict[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
         """Return name and attributes of a statement, found out once."""
         known = self._statements.get(id(statement))
-        if known is None:
-            table = statement.get_final_froms()[0].name
-            known = self._statements[id(statement)] = (
-                f'SELECT {table}',
-                {
-                    'db.system.name': 'sqlite',
-                    'db.namespace': self.engine.url.database,
-                    'db.query.summary': f'SELECT {table}',
-                    'db.query.text': str(statement.compile(self.engine)),
-                    'db.operation.name': 'SELECT',
-                    'db.collection.name': table,
-                },
-            )
-        return known
+        if known is not None:
+            return known
+        text = str(statement.compile(self.engine, column_keys=[*values]))
+        verb = text.partition(' ')[0]
+        tables = (
+            statement.get_final_froms()
+            if statement.is_select
+            else [statement.table]
+        )
+        name = ' '.join([verb, *(table.name for table in tables)])
+        attributes = {
+            'db.system.name': 'sqlite',
+            'db.namespace': self.engine.url.database,
+            'db.query.summary': name,
+            'db.query.text': text,
+            'db.operation.name': verb,
+        }
+        if tables:
+            attributes['db.collection.name'] = tables[0].name
+        self._statements[id(statement)] = name, attributes
+        return name, attributes
+
+
+def _route(path: str) -> str:
+    if path == _VOLUME:
+        return _VOLUME
+    return _MANY if path.startswith(_STATEMENTS_PATH) else _BOOT
 
 
 class _Incoming(impl_fake.FakeIncomingMessage):  # type: ignore[misc]

@@ -237,7 +237,7 @@ def measure(
             'rounds': found[name],
             'calls': asked[name],
             'spans': received.get(name, {}).get('spans', 0),
-            'bytes': received.get(name, {}).get('bytes', 0),
+            'sent_bytes': received.get(name, {}).get('sent_bytes', 0),
             'slowdown': _slowdown(found, name),
             'target': _TARGETS.get(name),
         }

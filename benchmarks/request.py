@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
 from benchmarks import content
@@ -52,7 +51,9 @@ def measure(
                 times = workers.take_turns(turns, what='boot', count=requests)
             finally:
                 workers.end()
-            quick = {name: _quick(times[name]) / requests for name in names}
+            quick = {
+                name: processes.quick(times[name]) / requests for name in names
+            }
             for name in names:
                 added[name].append(quick[name] - quick['none'])
                 whole[name].append(quick[name])
@@ -75,11 +76,6 @@ def measure(
         }
         for name in names
     }
-
-
-def _quick(times: list[float]) -> float:
-    """Return the quicker quartile: neighbours can only add to a time."""
-    return statistics.quantiles(times, n=4)[0]
 
 
 def show(found: dict[str, Any]) -> str:

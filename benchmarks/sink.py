@@ -33,8 +33,8 @@ _PATH = '/v1/traces'
 
 _BODIES: collections.defaultdict[str, list[bytes]]
 _BODIES = collections.defaultdict(list)
-#: As they came, compressed.
-_BYTES: collections.Counter[str] = collections.Counter()
+#: Bytes as they came, which may have been compressed.
+_SENT: collections.Counter[str] = collections.Counter()
 
 
 class _Handler(server.BaseHTTPRequestHandler):
@@ -47,7 +47,7 @@ class _Handler(server.BaseHTTPRequestHandler):
         length = int(self.headers.get('Content-Length', 0))
         body = self.rfile.read(length)
         who = self.path.removesuffix(_PATH).strip('/')
-        _BYTES[who] += length
+        _SENT[who] += length
         if self.headers.get('Content-Encoding') == 'gzip':
             body = gzip.decompress(body)
         _BODIES[who].append(body)
@@ -56,7 +56,7 @@ class _Handler(server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == '/received':
             received = {
-                who: {**content.told(took), 'bytes': _BYTES[who]}
+                who: {**content.told(took), 'sent_bytes': _SENT[who]}
                 for who, took in list(_BODIES.items())
             }
             self._answer(json.dumps(received).encode())

@@ -54,7 +54,8 @@ def main(variant: str, sink: str, *how: str) -> None:
     conf = cfg.CONF
     conf([], project='benchmark', default_config_files=[])
     began = time.process_time()
-    ready = variants.VARIANTS[variant](f'{sink}/{variant}')
+    made_of = {**variants.VARIANTS, **variants.VOLUMES}[variant]
+    ready = made_of(f'{sink}/{variant}')
     took = time.process_time() - began
     wanted = '%(name)s %(message)s'
     if variant.startswith('ours'):
@@ -77,6 +78,8 @@ def _measured(made: Any, flush: Any, line: str) -> dict[str, Any]:
     if asked['what'] == 'statements':
         path = f'/v2.1/statements/{asked["statements"]}'
         work = functools.partial(made.ask, path)
+    elif asked['what'] == 'volume':
+        work = functools.partial(made.ask, '/v2.1/volume')
     gc.collect()
     began, wall = time.process_time(), time.monotonic()
     _run(work, asked['count'], asked.get('threads', 1))
