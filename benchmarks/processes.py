@@ -136,9 +136,13 @@ class Workers:
             for name in (
                 order[turn % len(order) :] + order[: turn % len(order)]
             ):
-                answer = self._children[name].ask(**work)
+                answer = self.ask(name, **work)
                 times[name].append(answer['cpu'])
         return times
+
+    def ask(self, name: str, **work: Any) -> dict[str, Any]:
+        """Have one of them do some work, and return what it took."""
+        return self._children[name].ask(**work)
 
     def end(self) -> None:
         """End all of them."""
