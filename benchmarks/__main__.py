@@ -21,8 +21,21 @@ import sys
 import time
 from typing import Any
 
+from benchmarks import targets
+
 #: In this order; each module has ``measure()`` and ``show()``.
-_BENCHMARKS = ('request', 'scaling', 'threads', 'green', 'start')
+_BENCHMARKS = (
+    'request',
+    'volume',
+    'scaling',
+    'threads',
+    'green',
+    'calls',
+    'exporter',
+    'memory',
+    'readers',
+    'start',
+)
 
 
 def main() -> int:
@@ -35,6 +48,11 @@ def main() -> int:
     )
     parser.add_argument(
         '--json', metavar='FILE', help='write all figures there'
+    )
+    parser.add_argument(
+        '--released',
+        metavar='FILE',
+        help='figures of benchmarks.released, for the table of targets',
     )
     wanted = parser.parse_args()
     unknown = set(wanted.names) - set(_BENCHMARKS)
@@ -49,6 +67,11 @@ def main() -> int:
         found[name] = module.measure()
         print(f'{time.monotonic() - began:.0f} s', file=sys.stderr)
         shown.append(module.show(found[name]))
+    if wanted.released:
+        with open(wanted.released) as file:
+            found['released'] = json.load(file)
+    found['targets'] = targets.outcomes(found)
+    shown.append(targets.show(found['targets']))
     print('\n\n'.join(shown))
     if wanted.json:
         with open(wanted.json, 'w') as file:

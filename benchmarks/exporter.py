@@ -12,23 +12,20 @@
 
 """The exporter alone: spans encoded and sent in a second of CPU time.
 
-    python -m benchmarks.exporter [--json]
-
 Beside the exporter of OpenTelemetry, over HTTP to a process of its own that
 says nothing but 200, in rounds that take turns. What is counted is the CPU
-time of this process, and of each round the best of the two that belong
-together is compared: ratios travel, microseconds do not.
+time of this process; compared are those of the same round.
 """
 
 from __future__ import annotations
 
-import argparse
 from http import server
-import json
+import itertools
 import multiprocessing
 import statistics
 import time
 from typing import Any
+import urllib.parse
 
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http import trace_exporter
@@ -37,6 +34,9 @@ from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 from oslo_config import cfg
 
+from benchmarks import content
+from benchmarks import processes
+from benchmarks import tables
 from oslo_tracing.exporters import _clean
 from oslo_tracing.exporters import otlp
 from oslo_tracing import opts
@@ -86,10 +86,12 @@ def _serve(ready: Any) -> None:
     sink.serve_forever()
 
 
-def spans(kind: Any) -> list[Any]:
+def spans(kind: Any, first: int = 0) -> list[Any]:
     """Return a batch as a request with some SQL gives it.
 
     :param kind: a tracer provider's class.
+    :param first: number of the first; no other number of this batch is that
+        of a batch that begins with 1000 more.
     """
     ended: list[Any] = []
 
@@ -104,7 +106,7 @@ def spans(kind: Any) -> list[Any]:
     )
     made.add_span_processor(Keep())
     tracer = made.get_tracer('oslo_tracing.sqlalchemy', '1.0')
-    number = 0
+    number = first
     while len(ended) < BATCH:
         attributes: dict[str, Any] = {
             'http.request.method': 'GET',
@@ -142,21 +144,21 @@ def spans(kind: Any) -> list[Any]:
     return ended[:BATCH]
 
 
-def _settings(port: int, compression: str) -> settings_module.Settings:
+def _settings(endpoint: str, compression: str) -> settings_module.Settings:
     conf = cfg.ConfigOpts()
     opts.register_opts(conf)
     conf([], default_config_files=[], default_config_dirs=[])
-    conf.set_override('otlp_endpoint', f'http://127.0.0.1:{port}', 'tracing')
+    conf.set_override('otlp_endpoint', endpoint, 'tracing')
     conf.set_override('otlp_compression', compression, 'tracing')
     return settings_module.read(conf, 'nova-api')
 
 
-def _ours(port: int, compression: str, batch: list[Any]) -> Any:
-    settings = _settings(port, compression)
+def _ours(port: int, compression: str, path: str = 'ours') -> Any:
+    settings = _settings(f'http://127.0.0.1:{port}/{path}', compression)
     exporter = otlp.build(settings, None)
     cleaner = _clean.Cleaner(settings, lambda: RESOURCE)
 
-    def export() -> None:
+    def export(batch: list[Any]) -> None:
         outcome = exporter.deliver([cleaner.clean(s) for s in batch], 30.0)
         if outcome.delivered != len(batch):
             raise RuntimeError(f'not delivered: {outcome}')
@@ -164,66 +166,83 @@ def _ours(port: int, compression: str, batch: list[Any]) -> Any:
     return export
 
 
-def _theirs(port: int, compression: str, batch: list[Any]) -> Any:
+def _theirs(port: int, compression: str, path: str = 'SDK') -> Any:
     exporter = trace_exporter.OTLPSpanExporter(
-        endpoint=f'http://127.0.0.1:{port}/v1/traces',
+        endpoint=f'http://127.0.0.1:{port}/{path}/v1/traces',
         compression=Compression.Gzip
         if compression == 'gzip'
         else Compression.NoCompression,
     )
 
-    def export() -> None:
+    def export(batch: list[Any]) -> None:
         if exporter.export(batch).name != 'SUCCESS':
             raise RuntimeError('not delivered')
 
     return export
 
 
-def _cpu(export: Any) -> float:
+def _cpu(export: Any, batches: list[list[Any]]) -> float:
     """Return microseconds of CPU time a span."""
     begun = time.process_time()
-    for _ in range(4):
-        export()
-    return (time.process_time() - begun) / 4 / BATCH * 1e6
+    for batch in batches:
+        export(batch)
+    took = time.process_time() - begun
+    return took / len(batches) / BATCH * 1e6
 
 
-def measure(rounds: int) -> dict[str, list[float]]:
+def measure(rounds: int = 25) -> dict[str, dict[str, float]]:
+    """Return what a span takes, and how many the SDK takes as long for."""
+    _compare()
+    return _told(_times(rounds))
+
+
+def _compare() -> None:
+    """Refuse to go on where what is sent differs."""
+    with processes.sink() as url:
+        port = urllib.parse.urlsplit(url).port
+        assert port is not None
+        ways = {
+            'SDK': (sdk_trace.TracerProvider, _theirs),
+            'ours': (provider.Provider, _ours),
+        }
+        for name, (kind, way) in ways.items():
+            way(port, 'none', name)(spans(kind))
+        content.check(processes.received(url), 'SDK')
+
+
+def _times(rounds: int) -> dict[str, list[float]]:
     """Return microseconds a span, of each round."""
     context = multiprocessing.get_context('spawn')
     ready = context.Queue()
     sink = context.Process(target=_serve, args=(ready,), daemon=True)
     sink.start()
     port = ready.get(timeout=30)
-    their_spans, our_spans = (
-        spans(sdk_trace.TracerProvider),
-        spans(provider.Provider),
-    )
+    sdk, own = sdk_trace.TracerProvider, provider.Provider
     subjects = {
-        'SDK': _theirs(port, 'none', their_spans),
-        'SDK, gzip': _theirs(port, 'gzip', their_spans),
-        'ours, spans of the SDK': _ours(port, 'none', their_spans),
-        'ours': _ours(port, 'none', our_spans),
-        'ours, gzip': _ours(port, 'gzip', our_spans),
+        'SDK': (sdk, _theirs(port, 'none')),
+        'SDK, gzip': (sdk, _theirs(port, 'gzip')),
+        'ours, spans of the SDK': (sdk, _ours(port, 'none')),
+        'ours': (own, _ours(port, 'none')),
+        'ours, gzip': (own, _ours(port, 'gzip')),
     }
     found: dict[str, list[float]] = {name: [] for name in subjects}
+    # None is sent a second time: what recurs in them is what recurs in a
+    # service.
+    first = itertools.count(0, 1000)
     try:
-        for export in subjects.values():
-            export()
+        for kind, export in subjects.values():
+            export(spans(kind, next(first)))
         for _ in range(rounds):
-            for name, export in subjects.items():
-                found[name].append(_cpu(export))
+            for name, (kind, export) in subjects.items():
+                batches = [spans(kind, next(first)) for _ in range(2)]
+                found[name].append(_cpu(export, batches))
     finally:
         sink.terminate()
         sink.join()
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--json', action='store_true')
-    parser.add_argument('--rounds', type=int, default=25)
-    arguments = parser.parse_args()
-    found = measure(arguments.rounds)
+def _told(found: dict[str, list[float]]) -> dict[str, dict[str, float]]:
     rows = {}
     for name, times in found.items():
         base = found['SDK, gzip' if 'gzip' in name else 'SDK']
@@ -236,24 +255,29 @@ def main() -> None:
                 [b / t for b, t in zip(base, times, strict=True)]
             ),
         }
-    rows['ours, gzip']['of_uncompressed'] = statistics.median(
-        [
-            g / p
-            for g, p in zip(found['ours, gzip'], found['ours'], strict=True)
-        ]
-    )
-    if arguments.json:
-        print(json.dumps(rows, indent=2))
-        return
-    print(f'{"":24} {"us/span":>8} {"min":>7} {"max":>7} {"x SDK":>7}')
-    for name, row in rows.items():
-        print(
-            f'{name:24} {row["us"]:8.2f} {row["min"]:7.2f} '
-            f'{row["max"]:7.2f} {row["times_the_sdk"]:7.2f}'
+    for who in ('SDK', 'ours'):
+        pairs = zip(found[f'{who}, gzip'], found[who], strict=True)
+        rows[f'{who}, gzip']['of_uncompressed'] = statistics.median(
+            [compressed / plain for compressed, plain in pairs]
         )
-    more = rows['ours, gzip']['of_uncompressed']
-    print(f'gzip takes {more:.2f} times what none takes')
+    return rows
 
 
-if __name__ == '__main__':
-    main()
+def show(found: dict[str, dict[str, float]]) -> str:
+    """Return it as a table."""
+    return tables.table(
+        'The exporter alone: CPU time of a span, median (least to most)',
+        ['', 'us', 'spans per CPU s', 'times the SDK', 'of uncompressed'],
+        [
+            [
+                name,
+                f'{row["us"]:.1f} ({row["min"]:.1f} to {row["max"]:.1f})',
+                f'{row["spans_per_cpu_second"]:.0f}',
+                f'{row["times_the_sdk"]:.2f}',
+                f'{row["of_uncompressed"]:.3f}'
+                if 'of_uncompressed' in row
+                else '',
+            ]
+            for name, row in found.items()
+        ],
+    )

@@ -21,6 +21,7 @@ spans are equal in number and content.
 from __future__ import annotations
 
 from typing import Any
+from urllib import parse
 
 from opentelemetry import context
 from opentelemetry.sdk import resources
@@ -29,6 +30,8 @@ from opentelemetry.sdk.trace import export
 from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 from opentelemetry.trace.propagation import tracecontext
+from oslo_db import exception as db_exc
+from oslo_messaging._drivers import impl_fake
 
 from benchmarks import bus
 from benchmarks import service
@@ -40,19 +43,25 @@ _CONSUMER = trace.SpanKind.CONSUMER
 _TRACER = trace.get_tracer('benchmarks')
 _CONTEXT = tracecontext.TraceContextTextMapPropagator()
 
-_PATH = '/v2.1/servers/{id}/action'
+_MESSAGE_ID = 'benchmark_message_id'
+_STATEMENTS_PATH = '/v2.1/statements/'
+_BOOT, _MANY = '/v2.1/servers/{id}/action', f'{_STATEMENTS_PATH}{{count}}'
+_VOLUME = '/v2.1/volume'
 _EVENT = 'compute.instance.create.start'
-_REQUEST: dict[str, Any] = {
-    'http.request.method': 'POST',
-    'url.path': _PATH,
-    'http.route': _PATH,
-    'url.scheme': 'http',
-    'server.address': 'compute.example.com',
-    'server.port': 8774,
-    'client.address': '192.0.2.7',
-    'user_agent.original': 'python-novaclient',
-    'network.protocol.version': '1.1',
-    'openstack.sampling.name': f'POST {_PATH}',
+_REQUESTS: dict[str, dict[str, Any]] = {
+    route: {
+        'http.request.method': 'POST',
+        'http.route': route,
+        'url.scheme': 'http',
+        'server.address': 'compute.example.com',
+        'server.port': 8774,
+        'client.address': '192.0.2.7',
+        'user_agent.original': 'python-novaclient',
+        'network.protocol.version': '1.1',
+        # It is told before the route is known.
+        'openstack.sampling.name': f'POST {route.replace("count", "id")}',
+    }
+    for route in (_BOOT, _MANY, _VOLUME)
 }
 _RPC = {
     'rpc.system.name': 'oslo.messaging',
@@ -73,27 +82,30 @@ _ANSWERS = {
     }
     for name, attributes in _ASKS.items()
 }
-_EVENTS = {
-    'messaging.system': 'fake',
-    'messaging.destination.name': bus.EVENTS,
-    'messaging.operation.type': 'send',
-    'messaging.operation.name': 'send',
-    'openstack.notification.event_type': _EVENT,
-    'openstack.notification.priority': 'info',
-    'openstack.notification.publisher_id': 'compute.benchmark',
-}
 _PING = {
     'db.system.name': 'sqlite',
     'db.query.summary': 'SELECT',
     'db.query.text': 'SELECT ?',
     'db.operation.name': 'SELECT',
 }
-_GET: dict[str, Any] = {
-    'http.request.method': 'GET',
-    'server.address': '127.0.0.1',
-    'server.port': 80,
-    'http.response.status_code': 200,
+_ROLLBACK = {
+    'db.system.name': 'sqlite',
+    'db.operation.name': 'ROLLBACK',
+    'db.query.summary': 'ROLLBACK',
+    'db.query.text': 'ROLLBACK',
 }
+_SENT, _HEARD = (
+    {
+        'messaging.system': 'fake',
+        'messaging.destination.name': f'{bus.EVENTS}.info',
+        'messaging.operation.type': operation,
+        'messaging.operation.name': operation,
+        'openstack.notification.event_type': _EVENT,
+        'openstack.notification.priority': 'info',
+        'openstack.notification.publisher_id': 'compute.benchmark',
+    }
+    for operation in ('send', 'process')
+)
 
 
 def set_up(endpoint: str, ratio: float) -> Any:
@@ -117,12 +129,29 @@ def set_up(endpoint: str, ratio: float) -> Any:
 class Floor(service.Service):
     """The service with spans of the SDK in it."""
 
+    def __init__(self, *args: Any) -> None:
+        impl_fake.FakeIncomingMessage = _Incoming
+        self._statements: dict[int, tuple[str, dict[str, Any]]] = {}
+        super().__init__(*args)
+        where = parse.urlsplit(self._volumes)
+        self._get: dict[str, Any] = {
+            'http.request.method': 'GET',
+            'url.full': self._volumes,
+            'server.address': where.hostname,
+            'server.port': where.port,
+            'http.response.status_code': 200,
+        }
+
     def wrapped(self, application: Any) -> Any:
         """Record requests."""
 
         def serve(environ: dict[str, Any], start_response: Any) -> Any:
+            path = environ['PATH_INFO']
+            route = _route(path)
             span = _TRACER.start_span(
-                f'POST {_PATH}', kind=_SERVER, attributes=_REQUEST
+                f'POST {route}',
+                kind=_SERVER,
+                attributes={**_REQUESTS[route], 'url.path': path},
             )
             token = context.attach(trace.set_span_in_context(span))
             try:
@@ -153,18 +182,41 @@ class Floor(service.Service):
 
     def query(self, conn: Any, statement: Any, **values: Any) -> Any:
         """Record a statement."""
-        name, attributes = _of(statement)
+        name, attributes = self._of(statement, values)
         span = _TRACER.start_span(name, kind=_CLIENT, attributes=attributes)
         try:
-            return super().query(conn, statement, **values)
+            found = super().query(conn, statement, **values)
+            if not statement.is_select:
+                span.set_attribute('openstack.db.rows', found)
+            return found
+        except db_exc.DBError as error:
+            cause: Any = error.inner_exception.orig
+            span.record_exception(cause)
+            span.set_status(trace.StatusCode.ERROR, str(cause))
+            span.set_attribute('error.type', 'sqlite3.IntegrityError')
+            # Since Python 3.11.
+            code = getattr(cause, 'sqlite_errorcode', None)
+            if code is not None:
+                span.set_attribute('db.response.status_code', str(code))
+            raise
+        finally:
+            span.end()
+
+    def rollback(self, conn: Any) -> None:
+        """Record that what was executed is undone."""
+        span = _TRACER.start_span(
+            'ROLLBACK',
+            kind=_CLIENT,
+            attributes={**_ROLLBACK, 'db.namespace': self.engine.url.database},
+        )
+        try:
+            super().rollback(conn)
         finally:
             span.end()
 
     def get(self, url: str) -> None:
         """Record a request of another service."""
-        span = _TRACER.start_span(
-            'GET', kind=_CLIENT, attributes={**_GET, 'url.full': url}
-        )
+        span = _TRACER.start_span('GET', kind=_CLIENT, attributes=self._get)
         headers: dict[str, str] = {}
         _CONTEXT.inject(headers, trace.set_span_in_context(span))
         try:
@@ -187,7 +239,7 @@ class Floor(service.Service):
     def notify(self, ctxt: Any, event_type: str, payload: Any) -> None:
         """Record a notification."""
         span = _TRACER.start_span(
-            f'send {event_type}', kind=_PRODUCER, attributes=_EVENTS
+            f'send {event_type}', kind=_PRODUCER, attributes=_SENT
         )
         token = context.attach(trace.set_span_in_context(span))
         try:
@@ -204,6 +256,7 @@ class Floor(service.Service):
 
         def deserialize_context(self, ctxt: Any) -> Any:
             made: Any = super().deserialize_context(ctxt)
+            made.message_id = ctxt[_MESSAGE_ID]
             made.parent = _CONTEXT.extract(ctxt, context.Context())
             return made
 
@@ -216,6 +269,47 @@ class Floor(service.Service):
     def listener(self) -> Any:
         """Return a listener with spans."""
         return _Listener(self)
+
+    def _of(
+        self, statement: Any, values: dict[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        """Return name and attributes of a statement, found out once."""
+        known = self._statements.get(id(statement))
+        if known is not None:
+            return known
+        text = str(statement.compile(self.engine, column_keys=[*values]))
+        verb = text.partition(' ')[0]
+        tables = (
+            statement.get_final_froms()
+            if statement.is_select
+            else [statement.table]
+        )
+        name = ' '.join([verb, *(table.name for table in tables)])
+        attributes = {
+            'db.system.name': 'sqlite',
+            'db.namespace': self.engine.url.database,
+            'db.query.summary': name,
+            'db.query.text': text,
+            'db.operation.name': verb,
+        }
+        if tables:
+            attributes['db.collection.name'] = tables[0].name
+        self._statements[id(statement)] = name, attributes
+        return name, attributes
+
+
+def _route(path: str) -> str:
+    if path == _VOLUME:
+        return _VOLUME
+    return _MANY if path.startswith(_STATEMENTS_PATH) else _BOOT
+
+
+class _Incoming(impl_fake.FakeIncomingMessage):  # type: ignore[misc]
+    """Tells an endpoint the id of its message."""
+
+    def __init__(self, ctxt: Any, *args: Any) -> None:
+        super().__init__(ctxt, *args)
+        ctxt[_MESSAGE_ID] = self.msg_id
 
 
 class _Endpoint(service.Endpoint):
@@ -240,7 +334,7 @@ class _Endpoint(service.Endpoint):
             f'{bus.TOPIC}/{method}',
             ctxt.parent,
             _SERVER,
-            _ANSWERS[method],
+            {**_ANSWERS[method], 'messaging.message.id': ctxt.message_id},
         )
         current = trace.set_span_in_context(span, ctxt.parent)
         return span, context.attach(current)
@@ -249,31 +343,9 @@ class _Endpoint(service.Endpoint):
 class _Listener(service.Listener):
     def info(self, ctxt: Any, *args: Any) -> None:
         span = _TRACER.start_span(
-            f'process {_EVENT}', ctxt.parent, _CONSUMER, _EVENTS
+            f'process {_EVENT}', ctxt.parent, _CONSUMER, _HEARD
         )
         try:
             super().info(ctxt, *args)
         finally:
             span.end()
-
-
-_STATEMENTS: dict[int, tuple[str, dict[str, Any]]] = {}
-
-
-def _of(statement: Any) -> tuple[str, dict[str, Any]]:
-    """Return name and attributes of a statement, found out once."""
-    known = _STATEMENTS.get(id(statement))
-    if known is None:
-        table = statement.get_final_froms()[0].name
-        known = _STATEMENTS[id(statement)] = (
-            f'SELECT {table}',
-            {
-                'db.system.name': 'sqlite',
-                'db.namespace': 'benchmark',
-                'db.query.summary': f'SELECT {table}',
-                'db.query.text': str(statement),
-                'db.operation.name': 'SELECT',
-                'db.collection.name': table,
-            },
-        )
-    return known

@@ -15,9 +15,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import statistics
 from typing import Any
 
+from benchmarks import content
 from benchmarks import processes
 from benchmarks import tables
 
@@ -45,10 +45,7 @@ def measure(
             workers.take_turns(1, what='statements', statements=14, count=20)
             for point, work in points:
                 times = workers.take_turns(turns, what='statements', **work)
-                quick = {
-                    name: statistics.quantiles(times[name], n=4)[0]
-                    for name in names
-                }
+                quick = {name: processes.quick(times[name]) for name in names}
                 spans = work['count'] * (work['statements'] + 1)
                 found.append(
                     {
@@ -64,6 +61,8 @@ def measure(
                 )
         finally:
             workers.end()
+        if {'floor', 'ours'} <= set(names):
+            content.check(processes.received(url), 'floor')
     return found
 
 

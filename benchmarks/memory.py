@@ -12,8 +12,6 @@
 
 """What spans that wait for their export take: memory, and the collector.
 
-    python -m benchmarks.memory [--json]
-
 A full queue of 2048 spans with attributes as requests with SQL have them,
 each provider in a process of its own, and what a full garbage collection
 takes while they wait, on top of one without them.
@@ -21,9 +19,7 @@ takes while they wait, on top of one without them.
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import multiprocessing
 import statistics
 import time
@@ -33,6 +29,7 @@ from typing import Any
 from opentelemetry.sdk import trace as sdk_trace
 
 from benchmarks import exporter
+from benchmarks import tables
 from oslo_tracing.tracer import provider
 
 QUEUE = 2048
@@ -97,27 +94,22 @@ def measure() -> dict[str, dict[str, float]]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--json', action='store_true')
-    arguments = parser.parse_args()
-    found = measure()
-    if arguments.json:
-        print(json.dumps(found, indent=2))
-        return
-    print(f'{QUEUE} spans that wait')
-    for name, row in found.items():
-        print(
-            f'{name:6} {row["bytes"] / 1024:8.0f} KiB '
-            f'{row["bytes_per_span"]:6.0f} bytes/span '
-            f'{row["objects_per_span"]:5.1f} objects/span, '
-            f'{row["collection_ms"]:6.2f} ms more a collection'
-        )
-    for key in ('bytes', 'objects_per_span', 'collection_ms'):
-        print(
-            f'{key}: {found["ours"][key] / found["SDK"][key]:.2f} of the SDK'
-        )
-
-
-if __name__ == '__main__':
-    main()
+def show(found: dict[str, dict[str, float]]) -> str:
+    """Return it as a table."""
+    sdk = found['SDK']
+    return tables.table(
+        f'A full queue: {QUEUE} spans that wait, and what a garbage '
+        'collection takes more',
+        ['', 'KiB', 'of SDK', 'bytes/span', 'objects/span', 'ms'],
+        [
+            [
+                name,
+                f'{row["bytes"] / 1024:.0f}',
+                f'{row["bytes"] / sdk["bytes"]:.3f}',
+                f'{row["bytes_per_span"]:.0f}',
+                f'{row["objects_per_span"]:.1f}',
+                f'{row["collection_ms"]:.2f}',
+            ]
+            for name, row in found.items()
+        ],
+    )

@@ -14,9 +14,9 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
+from benchmarks import content
 from benchmarks import processes
 from benchmarks import tables
 from benchmarks import variants
@@ -42,7 +42,6 @@ def measure(
     names = list(variants.VARIANTS) if names is None else names
     added: dict[str, list[float]] = {name: [] for name in names}
     whole: dict[str, list[float]] = {name: [] for name in names}
-    spans: dict[str, dict[str, float]] = {}
     asked = rounds * (turns * requests + _WARM)
     with processes.sink() as url:
         for _ in range(rounds):
@@ -52,12 +51,15 @@ def measure(
                 times = workers.take_turns(turns, what='boot', count=requests)
             finally:
                 workers.end()
-            quick = {name: _quick(times[name]) / requests for name in names}
+            quick = {
+                name: processes.quick(times[name]) / requests for name in names
+            }
             for name in names:
                 added[name].append(quick[name] - quick['none'])
                 whole[name].append(quick[name])
-        for name, got in processes.received(url).items():
-            spans[name] = {key: got[key] / asked for key in got}
+        received = processes.received(url)
+    if {'floor', 'ours'} <= set(names):
+        content.check(received, 'floor')
     return {
         name: {
             'title': variants.TITLES[name],
@@ -67,16 +69,13 @@ def measure(
                 round(value / floor, 4)
                 for value, floor in zip(added[name], added[_UNIT], strict=True)
             ],
-            'spans': spans.get(name, {}).get('spans', 0),
-            'attributes': spans.get(name, {}).get('attributes', 0),
+            **{
+                what: received.get(name, {}).get(what, 0) / asked
+                for what in ('spans', 'attributes')
+            },
         }
         for name in names
     }
-
-
-def _quick(times: list[float]) -> float:
-    """Return the quicker quartile: neighbours can only add to a time."""
-    return statistics.quantiles(times, n=4)[0]
 
 
 def show(found: dict[str, Any]) -> str:

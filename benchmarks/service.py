@@ -21,10 +21,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from typing import Any
 
 from oslo_config import cfg
 from oslo_context import context
+from oslo_db import exception as db_exc
 from oslo_db.sqlalchemy import engines
 from oslo_middleware import request_id
 import requests
@@ -52,6 +54,9 @@ FLAVORS = sa.Table(
     sa.Column('id', sa.Integer, primary_key=True),
     sa.Column('name', sa.String(64)),
 )
+#: Of each request for volume: nine of ten read, fast.
+_READS = 52
+_PAUSE = 0.025
 _UUID = '2b1f4a53-7c0e-4d7e-9d0a-1f6f0f6a1c11'
 _HEADERS = {
     'HTTP_HOST': 'compute.example.com:8774',
@@ -99,6 +104,13 @@ class Service:
         self._flavor = sa.select(FLAVORS).where(
             FLAVORS.c.id == sa.bindparam('id')
         )
+        self._add = sa.insert(INSTANCES)
+        self._change = (
+            sa.update(INSTANCES)
+            .where(INSTANCES.c.uuid == sa.bindparam('old'))
+            .values(state=sa.bindparam('state'))
+        )
+        self._pause = sa.select(sa.func.pause(sa.bindparam('seconds')))
         if messages:
             bus.be_prompt()
             self._client = bus.client(conf, self.serializer)
@@ -113,6 +125,7 @@ class Service:
         self._map.connect(
             '/v2.1/statements/{count}', controller='many', action='many'
         )
+        self._map.connect('/v2.1/volume', controller='volume', action='volume')
         self.application = self.wrapped(request_id.RequestId(self._dispatch))
 
     def wrapped(self, application: Any) -> Any:
@@ -174,6 +187,8 @@ class Service:
         request.environ['nova.context'] = ctxt
         if values['action'] == 'boot':
             answer = self._boot(ctxt, values['id'])
+        elif values['action'] == 'volume':
+            answer = self._volume()
         else:
             answer = self._many(int(values['count']))
         LOG.info('%s "%s" is done', request.method, request.path)
@@ -205,9 +220,35 @@ class Service:
         """Take a connection, which oslo.db tries with a statement first."""
         return self.engine.connect()
 
+    def _volume(self) -> dict[str, Any]:
+        """Execute what a request of keystone does: most of it reads."""
+        with self.connect() as conn:
+            # It needs no CPU time, only patience.
+            driver: Any = conn.connection.driver_connection
+            driver.create_function('pause', 1, time.sleep)
+            for number in range(_READS):
+                if number % 3:
+                    self.query(conn, self._flavor, id=number)
+                else:
+                    self.query(conn, self._by_uuid, uuid=_UUID)
+            for number in range(3):
+                self.query(conn, self._add, id=number + 1, uuid=_UUID)
+                self.query(conn, self._change, old=_UUID, state='active')
+            self.query(conn, self._pause, seconds=_PAUSE)
+            try:
+                self.query(conn, self._add, id=1, uuid=_UUID)
+            except db_exc.DBDuplicateEntry:
+                self.rollback(conn)
+        return {'count': _READS + 8}
+
     def query(self, conn: Any, statement: Any, **values: Any) -> Any:
         """Execute one statement."""
-        return conn.execute(statement, values).fetchall()
+        result = conn.execute(statement, values)
+        return result.fetchall() if result.returns_rows else result.rowcount
+
+    def rollback(self, conn: Any) -> None:
+        """Undo what was executed."""
+        conn.rollback()
 
     def get(self, url: str) -> None:
         """Ask another service."""

@@ -26,13 +26,15 @@ import sys
 import threading
 from typing import Any
 
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from benchmarks import content
 
 _PATH = '/v1/traces'
 
 
 _BODIES: collections.defaultdict[str, list[bytes]]
 _BODIES = collections.defaultdict(list)
+#: Bytes as they came, which may have been compressed.
+_SENT: collections.Counter[str] = collections.Counter()
 
 
 class _Handler(server.BaseHTTPRequestHandler):
@@ -44,14 +46,19 @@ class _Handler(server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = int(self.headers.get('Content-Length', 0))
         body = self.rfile.read(length)
+        who = self.path.removesuffix(_PATH).strip('/')
+        _SENT[who] += length
         if self.headers.get('Content-Encoding') == 'gzip':
             body = gzip.decompress(body)
-        _BODIES[self.path.removesuffix(_PATH).strip('/')].append(body)
+        _BODIES[who].append(body)
         self._answer(b'', 'application/x-protobuf')
 
     def do_GET(self) -> None:
         if self.path == '/received':
-            received = {who: _told(took) for who, took in _BODIES.items()}
+            received = {
+                who: {**content.told(took), 'sent_bytes': _SENT[who]}
+                for who, took in list(_BODIES.items())
+            }
             self._answer(json.dumps(received).encode())
         else:
             self._answer(b'{"volumes": []}')
@@ -65,22 +72,6 @@ class _Handler(server.BaseHTTPRequestHandler):
         self.send_header('Content-Length', str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def _told(bodies: list[bytes]) -> dict[str, int]:
-    """Count what came: spans, their attributes, traces."""
-    spans = attributes = 0
-    traces = set()
-    for body in bodies:
-        request = trace_service_pb2.ExportTraceServiceRequest()
-        request.ParseFromString(body)
-        for resource in request.resource_spans:
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    spans += 1
-                    attributes += len(span.attributes)
-                    traces.add(span.trace_id)
-    return {'spans': spans, 'attributes': attributes, 'traces': len(traces)}
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ Each is set up as its documentation says, in a process of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 from typing import Any
 from typing import NamedTuple
 import uuid
@@ -232,6 +233,15 @@ VARIANTS: dict[str, Callable[[str], Ready]] = {
     'ours-off': lambda endpoint: _ours(endpoint, enabled=False),
 }
 
+#: Others, for what of SQL has a span. What is slow is less than a pause of the
+#: service, and more than anything else that it does.
+VOLUMES: dict[str, Callable[[str], Ready]] = {
+    f'ours-{wanted}': functools.partial(
+        _ours, db_spans=wanted, db_slow_threshold=0.02
+    )
+    for wanted in ('slow', 'summary')
+}
+
 #: The same in words.
 TITLES = {
     'none': 'no tracing',
@@ -245,4 +255,6 @@ TITLES = {
     'ours-0': 'oslo.tracing, ratio 0',
     'ours-1%': 'oslo.tracing, 1 % with ten rules',
     'ours-off': 'oslo.tracing, disabled',
+    'ours-slow': 'oslo.tracing, db_spans = slow',
+    'ours-summary': 'oslo.tracing, db_spans = summary',
 }

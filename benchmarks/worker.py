@@ -12,10 +12,10 @@
 
 """A fresh process of one variant, which does what it is told.
 
-``python -m benchmarks.worker VARIANT SINK [green]``. A line of JSON on
-standard input asks for work: ``what`` and ``count`` of requests, ``threads``
-and ``statements``. The answer has its CPU time in seconds: of all threads,
-with everything exported.
+``python -m benchmarks.worker VARIANT SINK [green] [counted]``. A line of JSON
+on standard input asks for work: ``what`` and ``count`` of requests,
+``threads`` and ``statements``. The answer has its CPU time in seconds: of all
+threads, with everything exported; or, counted, calls of Python functions.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ import threading
 import time
 from typing import Any
 
+from benchmarks import counting
+
 
 def _patch() -> None:
     import eventlet
@@ -43,6 +45,7 @@ def main(variant: str, sink: str, *how: str) -> None:
     green = 'green' in how
     if green:
         _patch()
+    counter = counting.Counter() if 'counted' in how else None
     from oslo_config import cfg
 
     from benchmarks import variants
@@ -54,19 +57,20 @@ def main(variant: str, sink: str, *how: str) -> None:
     conf = cfg.CONF
     conf([], project='benchmark', default_config_files=[])
     began = time.process_time()
-    ready = variants.VARIANTS[variant](f'{sink}/{variant}')
+    made_of = {**variants.VARIANTS, **variants.VOLUMES}[variant]
+    ready = made_of(f'{sink}/{variant}')
     took = time.process_time() - began
-    wanted = '%(name)s %(message)s'
-    if variant.startswith('ours'):
-        wanted = '%(name)s [%(trace_id)s %(span_id)s] %(message)s'
-    logging.basicConfig(filename=os.devnull, format=wanted, level=logging.INFO)
     with tempfile.TemporaryDirectory() as directory:
         made: Any = ready.make(
             conf, sink, os.path.join(directory, 'benchmark'), not green
         )
         print(json.dumps({'set_up': took}), flush=True)
         for line in sys.stdin:
-            print(json.dumps(_measured(made, ready.flush, line)), flush=True)
+            if counter is None:
+                answer = _measured(made, ready.flush, line)
+            else:
+                answer = _counted(made, counter, line)
+            print(json.dumps(answer), flush=True)
     # The servers' threads have nothing to say any more.
     os._exit(0)
 
@@ -77,6 +81,8 @@ def _measured(made: Any, flush: Any, line: str) -> dict[str, Any]:
     if asked['what'] == 'statements':
         path = f'/v2.1/statements/{asked["statements"]}'
         work = functools.partial(made.ask, path)
+    elif asked['what'] == 'volume':
+        work = functools.partial(made.ask, '/v2.1/volume')
     gc.collect()
     began, wall = time.process_time(), time.monotonic()
     _run(work, asked['count'], asked.get('threads', 1))
@@ -85,6 +91,17 @@ def _measured(made: Any, flush: Any, line: str) -> dict[str, Any]:
     return {
         'cpu': time.process_time() - began,
         'wall': time.monotonic() - wall,
+    }
+
+
+def _counted(made: Any, counter: counting.Counter, line: str) -> Any:
+    found = []
+    for _ in range(json.loads(line)['count']):
+        found.append(counter.of(made.boot))
+        made.wait()
+    # The first ones make what is made once.
+    return {
+        what: min(one[what] for one in found) for what in ('calls', 'ours')
     }
 
 
