@@ -20,6 +20,7 @@ spans are equal in number and content.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 from urllib import parse
 
@@ -82,11 +83,10 @@ _ANSWERS = {
     }
     for name, attributes in _ASKS.items()
 }
-_PING = {
+_BEGIN = {
     'db.system.name': 'sqlite',
-    'db.query.summary': 'SELECT',
-    'db.query.text': 'SELECT ?',
-    'db.operation.name': 'SELECT',
+    'db.query.summary': 'BEGIN',
+    'db.query.text': 'BEGIN',
 }
 _ROLLBACK = {
     'db.system.name': 'sqlite',
@@ -172,9 +172,15 @@ class Floor(service.Service):
 
         return serve
 
+    @functools.cached_property
+    def _beginning(self) -> dict[str, Any]:
+        return {**_BEGIN, 'db.namespace': self.engine.url.database}
+
     def connect(self) -> Any:
-        """Record the statement that a connection is tried with."""
-        span = _TRACER.start_span('SELECT', kind=_CLIENT, attributes=_PING)
+        """Record the statement that oslo.db begins with on SQLite."""
+        span = _TRACER.start_span(
+            'BEGIN', kind=_CLIENT, attributes=self._beginning
+        )
         try:
             return super().connect()
         finally:

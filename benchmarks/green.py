@@ -25,7 +25,7 @@ def measure() -> list[dict[str, Any]]:
     """Return the added CPU time of a span, by greenthreads."""
     return growing.measure(
         [
-            (threads, {'count': 96, 'statements': 14, 'threads': threads})
+            (threads, {'count': 96, 'statements': 13, 'threads': threads})
             for threads in _THREADS
         ],
         8,

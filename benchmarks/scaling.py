@@ -28,7 +28,7 @@ def measure() -> list[dict[str, Any]]:
     """Return the added CPU time of a span, by spans of a request."""
     return growing.measure(
         [
-            (spans, {'count': _A_TURN // spans, 'statements': spans - 1})
+            (spans, {'count': _A_TURN // spans, 'statements': spans - 2})
             for spans in _SPANS
         ],
         turns=5,

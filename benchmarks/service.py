@@ -217,7 +217,7 @@ class Service:
         return {'count': count}
 
     def connect(self) -> Any:
-        """Take a connection, which oslo.db tries with a statement first."""
+        """Take a connection; oslo.db begins a transaction on SQLite."""
         return self.engine.connect()
 
     def _volume(self) -> dict[str, Any]:
