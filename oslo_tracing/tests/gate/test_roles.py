@@ -213,6 +213,30 @@ class TwoNodesTest(RolesTestCase):
         self.assertEqual({'controller': 0, 'compute1': 0}, job.run())
 
 
+class ToolsTest(base.TestCase):
+    def test_what_the_tests_talk_to_is_built_before(self):
+        job = self.useFixture(executor.Job('controller'))
+        project = job.root / 'src/oslo.tracing'
+        for tool in ('collector/build', 'kafka/fetch', 'zipkin/fetch'):
+            path = project / 'tools' / tool
+            path.parent.mkdir(parents=True)
+            path.write_text('#!/bin/sh\necho "$0" $GOTOOLCHAIN >> built\n')
+            path.chmod(0o755)
+        job.variables['zuul']['project'] = {'src_dir': str(project)}
+        job.variables['tracing_tools'] = ['collector/build', 'kafka/fetch']
+        job.run(executor.ROOT / 'playbooks/tools/pre.yaml')
+        self.assertEqual(
+            ['tools/collector/build auto', 'tools/kafka/fetch auto'],
+            (project / 'built').read_text().splitlines(),
+        )
+
+    def test_one_that_fails_stops_the_job(self):
+        job = self.useFixture(executor.Job('controller'))
+        job.variables['zuul']['project'] = {'src_dir': str(job.root)}
+        job.variables['tracing_tools'] = ['none/build']
+        job.run(executor.ROOT / 'playbooks/tools/pre.yaml', fails=True)
+
+
 class StyleTest(base.TestCase):
     def test_ansible_lint_has_nothing_to_say(self):
         done = subprocess.run(
