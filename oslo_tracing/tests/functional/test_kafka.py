@@ -54,6 +54,23 @@ class KafkaTest(configured.ConfiguredTestCase):
 
         return self.collector('gateway-kafka.yaml', change)
 
+    def _reader(self):
+        """Run somebody else who wants the spans, all of them."""
+
+        def change(made, collector):
+            receiver = made['receivers']['kafka']
+            receiver['brokers'] = [self.kafka.address]
+            receiver['group_id'] = 'others'
+            receiver['session_timeout'] = '100s'
+            made['processors'] = {}
+            made['exporters'] = {'file': {'path': collector.path('out.jsonl')}}
+            made['service']['pipelines']['traces'] = {
+                'receivers': ['kafka'],
+                'exporters': ['file'],
+            }
+
+        return self.collector('gateway-kafka.yaml', change)
+
     def test_what_came_before_the_gateway_waits_for_it(self):
         agent = self._agent()
         failed, slow, others = range(1, 6), range(6, 11), range(11, 61)
@@ -77,8 +94,9 @@ class KafkaTest(configured.ConfiguredTestCase):
                     number, seconds=6, parts=(part,)
                 )
                 configured.send(agent, document)
-        # It hands over what it holds.
-        agent.stop()
+        reader = self._reader()
+        sent = _ids((*failed, *slow, *others))
+        self.until(lambda: set(reader.written()) == sent)
         gateway = self._gateway()
         wanted = _ids((*failed, *slow))
         self.until(lambda: wanted <= set(gateway.written()))
