@@ -135,7 +135,7 @@ class ConfiguredTestCase(base.TestCase):
         return self.useFixture(collectors.Collector(self.program, make))
 
     def until(self, condition):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while not condition():
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.1)

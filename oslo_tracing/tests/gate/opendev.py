@@ -134,4 +134,12 @@ REPOSITORIES = {
                 - oslo.tracing-tempest-consumer
         """
     ),
+    # And one that mistakes a letter.
+    'openstack/glance': _dedented(
+        """
+        - job:
+            name: glance-traced
+            parent: oslo.tracing-tempest-bass
+        """
+    ),
 }

@@ -36,7 +36,7 @@ from oslo_tracing.tests.functional import collectors
 from oslo_tracing.tests.functional import servers
 
 _BIN = pathlib.Path(sys.executable).parent
-_SECONDS = 240
+_SECONDS = 500
 _JARS = pathlib.Path('/usr/share/java')
 #: Debian's does not name all that TLS takes.
 _CLASSES = (
