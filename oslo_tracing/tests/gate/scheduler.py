@@ -168,12 +168,14 @@ class Zuul(_Programs):
 
     def __init__(self, test, config_project):
         super().__init__()
-        self._test = test
+        # Here, and not when it is set up, where a test cannot be skipped.
+        self._zookeeper = ZooKeeper(test)
+        self._database = servers.mariadb_url(test)
         self._config_project = config_project
         self._projects = [config_project]
 
     def _setUp(self):
-        zookeeper = self.useFixture(ZooKeeper(self._test))
+        zookeeper = self.useFixture(self._zookeeper)
         super()._setUp()
         self._port = collectors.free_port()
         (self.home / 'state').mkdir()
@@ -185,7 +187,7 @@ class Zuul(_Programs):
                     'baseurl': self.home / 'git',
                     'canonical_hostname': 'opendev.org',
                 },
-                'database': {'dburi': servers.mariadb_url(self._test)},
+                'database': {'dburi': self._database},
                 'keystore': {'password': 'of the tests'},
                 'merger': {
                     'command_socket': self.home / 'merger.socket',
