@@ -37,7 +37,7 @@ import fixtures
 from oslo_tracing.tests.functional import servers
 
 # Here, since each test is given a home of its own.
-_CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.join(
+CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.join(
     os.environ.get('HOME') or '/var/tmp', '.cache'
 )
 _READY = 'Everything is ready'
@@ -52,7 +52,7 @@ def find(test, variable, built, *names):
     :param names: how it is called where it was installed.
     """
     found = sorted(
-        glob.glob(f'{_CACHE}/oslo.tracing/{built}-v*/{built}'),
+        glob.glob(f'{CACHE}/oslo.tracing/{built}-v*/{built}'),
         key=os.path.getmtime,
     )
     program = (

@@ -15,128 +15,18 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
-import pathlib
-import re
-import stat
 import subprocess
 import sys
 import textwrap
 
 import fixtures
-import yaml
 
 from oslo_tracing.report import sources
 from oslo_tracing.tests import base
+from oslo_tracing.tests.gate import executor
 from oslo_tracing.tests.unit.report import data
 from oslo_tracing.tests.unit.report import test_results
-
-_ROOT = pathlib.Path(__file__).parents[3]
-_PLAYBOOK = _ROOT / 'playbooks/traces/post.yaml'
-_BIN = pathlib.Path(sys.executable).parent
-_RECAP = re.compile(
-    r'^(\w+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=0\s+failed=(\d+)',
-    re.MULTILINE,
-)
-
-
-class _Job(fixtures.Fixture):
-    """What an executor gives to a playbook: inventory, variables, plugins.
-
-    :param nodes: names; each is this machine, with directories of its own.
-    """
-
-    def __init__(self, *nodes):
-        super().__init__()
-        self.nodes = nodes
-
-    def _setUp(self):
-        self.root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        work = self.root / 'job/work'
-        work.mkdir(parents=True)
-        self.returned = work / 'results.json'
-        self.returned.touch()
-        plugins = self.root / 'action'
-        plugins.mkdir()
-        import zuul.ansible.base.action as actions
-
-        source = pathlib.Path(actions.__file__).parent / 'zuul_return.py'
-        (plugins / 'zuul_return.py').symlink_to(source)
-        self.hosts = {}
-        for node in self.nodes:
-            (self.root / node / 'traces').mkdir(parents=True, mode=0o750)
-            (self.root / node / 'logs').mkdir()
-            self.hosts[node] = {
-                'ansible_connection': 'local',
-                'ansible_python_interpreter': sys.executable,
-                'zuul_output_dir': str(self.root / node),
-                'collect_traces_source': str(self.root / node / 'traces'),
-                'collect_traces_command': str(_BIN / 'oslo-tracing'),
-                'collect_traces_become': False,
-                'report_traces_command': str(_BIN / 'oslo-tracing'),
-                'report_traces_subunit': str(self.root / 'run.subunit'),
-                'report_traces_stestr_become': False,
-            }
-        self.variables = {
-            'zuul': {
-                'job': 'a-tempest-job',
-                'executor': {
-                    'work_root': str(work),
-                    'log_root': str(work / 'logs'),
-                },
-            }
-        }
-
-    def run(self, playbook=_PLAYBOOK, *words, fails=False):
-        """Run a playbook; how many tasks changed something on each node."""
-        inventory = {
-            'all': {'hosts': self.hosts, 'vars': self.variables},
-            'tempest': {'hosts': {self.nodes[0]: None}},
-        }
-        path = self.root / 'inventory.yaml'
-        path.write_text(yaml.safe_dump(inventory))
-        done = subprocess.run(
-            [
-                _BIN / 'ansible-playbook',
-                '-i',
-                path,
-                *words,
-                playbook,
-            ],
-            capture_output=True,
-            text=True,
-            timeout=280,
-            env={
-                'PATH': f'{_BIN}:{os.environ["PATH"]}',
-                'HOME': str(self.root),
-                'LANG': 'C.UTF-8',
-                'ANSIBLE_NOCOLOR': '1',
-                'ANSIBLE_LOCAL_TEMP': str(self.root / 'tmp'),
-                'ANSIBLE_REMOTE_TEMP': str(self.root / 'tmp'),
-                'ANSIBLE_ROLES_PATH': str(_ROOT / 'roles'),
-                'ANSIBLE_ACTION_PLUGINS': str(self.root / 'action'),
-                'ZUUL_JOBDIR': str(self.root / 'job'),
-            },
-        )
-        if bool(done.returncode) != fails:
-            raise AssertionError(done.stdout + done.stderr)
-        recap = _RECAP.findall(done.stdout)
-        return {name: int(changed) for name, _ok, changed, _failed in recap}
-
-    def traces(self, node):
-        return self.root / node / 'traces'
-
-    def raw(self, node):
-        return self.root / node / 'logs/traces/raw'
-
-    def report(self, node):
-        return self.root / node / 'logs/traces/report'
-
-    def artifacts(self):
-        told = json.loads(self.returned.read_text() or '{"data": {}}')
-        found = told['data'].get('zuul', {}).get('artifacts', [])
-        return {each['name']: each['url'] for each in found}
 
 
 class RolesTestCase(base.TestCase):
@@ -165,16 +55,11 @@ class RolesTestCase(base.TestCase):
             run.test(name, status, oslo_tracing=trace_id)
         os.rename(run.path, job.root / 'run.subunit')
 
-    def listed(self, path):
-        text = (path / 'index.html').read_text()
-        found = re.search('id="data">(.*?)</script>', text, re.DOTALL)
-        return {each['test']: each for each in json.loads(found[1])['tests']}
-
 
 class OneNodeTest(RolesTestCase):
     def setUp(self):
         super().setUp()
-        self.job = self.useFixture(_Job('controller'))
+        self.job = self.useFixture(executor.Job('controller'))
 
     def test_the_demo_becomes_a_report_among_the_logs(self):
         traces = self.demo(self.job, 'controller')
@@ -184,12 +69,9 @@ class OneNodeTest(RolesTestCase):
         }
         self.results(self.job, **tests)
         self.assertGreater(self.job.run()['controller'], 0)
-        kept = list(self.job.raw('controller').iterdir())
+        kept, modes = executor.kept(self.job.raw('controller'))
         self.assertEqual(3, len(kept))
-        for path in kept:
-            self.assertEqual(0o640, stat.S_IMODE(path.stat().st_mode))
-            with gzip.open(path) as stream:
-                stream.read()
+        self.assertEqual({0o640}, modes)
         before = sources.open_source(str(self.job.traces('controller')))
         after = sources.open_source(str(self.job.raw('controller')))
         self.assertEqual(
@@ -197,7 +79,7 @@ class OneNodeTest(RolesTestCase):
             {(span.trace_id, span.span_id) for span in after.spans()},
         )
         report = self.job.report('controller')
-        listed = self.listed(report)
+        listed = executor.listed(report)
         self.assertEqual(set(tests), set(listed))
         for each in listed.values():
             self.assertTrue((report / each['page']).is_file())
@@ -288,7 +170,7 @@ class OneNodeTest(RolesTestCase):
             report_traces_stestr_command=str(stestr),
         )
         self.job.run()
-        self.assertIn('test_a', self.listed(self.job.report('controller')))
+        self.assertIn('test_a', executor.listed(self.job.report('controller')))
         self.assertEqual({'controller': 0}, self.job.run())
 
     def test_any_job_may_use_the_roles(self):
@@ -311,14 +193,14 @@ class OneNodeTest(RolesTestCase):
 
 class TwoNodesTest(RolesTestCase):
     def test_the_traces_of_all_nodes_are_in_one_report(self):
-        job = self.useFixture(_Job('controller', 'compute1'))
+        job = self.useFixture(executor.Job('controller', 'compute1'))
         here, *_more = self.demo(job, 'controller')
         there, *_more = self.demo(job, 'compute1')
         self.results(
             job, test_here=('success', here), test_there=('success', there)
         )
         job.run()
-        listed = self.listed(job.report('controller'))
+        listed = executor.listed(job.report('controller'))
         self.assertEqual(here, listed['test_here']['trace'])
         self.assertEqual(there, listed['test_there']['trace'])
         self.assertEqual(
@@ -331,33 +213,57 @@ class TwoNodesTest(RolesTestCase):
         self.assertEqual({'controller': 0, 'compute1': 0}, job.run())
 
 
+class ToolsTest(base.TestCase):
+    def test_what_the_tests_talk_to_is_built_before(self):
+        job = self.useFixture(executor.Job('controller'))
+        project = job.root / 'src/oslo.tracing'
+        for tool in ('collector/build', 'kafka/fetch', 'zipkin/fetch'):
+            path = project / 'tools' / tool
+            path.parent.mkdir(parents=True)
+            path.write_text('#!/bin/sh\necho "$0" $GOTOOLCHAIN >> built\n')
+            path.chmod(0o755)
+        job.variables['zuul']['project'] = {'src_dir': str(project)}
+        job.variables['tracing_tools'] = ['collector/build', 'kafka/fetch']
+        job.run(executor.ROOT / 'playbooks/tools/pre.yaml')
+        self.assertEqual(
+            ['tools/collector/build auto', 'tools/kafka/fetch auto'],
+            (project / 'built').read_text().splitlines(),
+        )
+
+    def test_one_that_fails_stops_the_job(self):
+        job = self.useFixture(executor.Job('controller'))
+        job.variables['zuul']['project'] = {'src_dir': str(job.root)}
+        job.variables['tracing_tools'] = ['none/build']
+        job.run(executor.ROOT / 'playbooks/tools/pre.yaml', fails=True)
+
+
 class StyleTest(base.TestCase):
     def test_ansible_lint_has_nothing_to_say(self):
         done = subprocess.run(
             [
-                _BIN / 'ansible-lint',
+                executor.BIN / 'ansible-lint',
                 '--offline',
                 '--nocolor',
                 '-c',
-                _ROOT / '.ansible-lint',
-                _ROOT / 'roles',
-                _ROOT / 'playbooks',
+                executor.ROOT / '.ansible-lint',
+                executor.ROOT / 'roles',
+                executor.ROOT / 'playbooks',
             ],
-            cwd=_ROOT,
+            cwd=executor.ROOT,
             capture_output=True,
             text=True,
             timeout=280,
             env={
                 **os.environ,
-                'PATH': f'{_BIN}:{os.environ["PATH"]}',
+                'PATH': f'{executor.BIN}:{os.environ["PATH"]}',
                 'ANSIBLE_HOME': self.useFixture(fixtures.TempDir()).path,
             },
         )
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)
 
     def test_every_playbook_can_be_read(self):
-        job = self.useFixture(_Job('controller'))
-        playbooks = list((_ROOT / 'playbooks').rglob('*.yaml'))
+        job = self.useFixture(executor.Job('controller'))
+        playbooks = list((executor.ROOT / 'playbooks').rglob('*.yaml'))
         self.assertNotEqual([], playbooks)
         for playbook in playbooks:
             job.run(playbook, '--syntax-check')

@@ -23,20 +23,10 @@ from zuul import configloader
 from zuul import model
 
 from oslo_tracing.tests import base
+from oslo_tracing.tests.gate import opendev
 
 _ROOT = pathlib.Path(__file__).parents[3]
 _NAME = 'opendev.org/openstack/oslo.tracing'
-#: Of a library in the Oslo project; defined in openstack-zuul-jobs.
-_TEMPLATES = {
-    'check-requirements',
-    'lib-forward-testing-python3',
-    'openstack-cover-jobs',
-    'openstack-python3-jobs',
-    'openstack-python3-next-jobs',
-    'periodic-stable-jobs',
-    'publish-openstack-docs-pti',
-    'release-notes-jobs-python3',
-}
 
 
 class _Reader:
@@ -75,7 +65,7 @@ class ZuulTest(base.TestCase):
 
     def test_the_project_is_that_of_an_oslo_library(self):
         (project,) = self.reader.projects
-        self.assertEqual(_TEMPLATES, set(project.templates))
+        self.assertEqual(set(opendev.TEMPLATES), set(project.templates))
 
     def test_every_job_is_there_and_gates_what_it_checks(self):
         (project,) = self.reader.projects
@@ -114,18 +104,33 @@ class ZuulTest(base.TestCase):
         self.assertTrue(self.jobs['oslo.tracing-tempest'].voting)
 
     def test_playbooks_and_roles_are_where_the_jobs_say(self):
-        found = [
+        found = {
             playbook.path
             for job in self.jobs.values()
-            for playbook in job.post_run
-        ]
-        self.assertEqual(['playbooks/traces/post.yaml'], found)
+            for playbook in (*job.pre_run, *job.post_run)
+        }
+        self.assertEqual(
+            {'playbooks/tools/pre.yaml', 'playbooks/traces/post.yaml'}, found
+        )
         for path in found:
             plays = yaml.safe_load((_ROOT / path).read_text())
             for play in plays:
-                for role in play['roles']:
+                for role in play.get('roles', ()):
                     tasks = _ROOT / 'roles' / role['role'] / 'tasks/main.yaml'
                     self.assertTrue(tasks.is_file(), tasks)
+
+    def test_the_tools_that_the_jobs_build_are_all_that_there_are(self):
+        found = [
+            tool
+            for job in self.jobs.values()
+            for tool in job.variables.get('tracing_tools', ())
+        ]
+        there = {
+            f'{path.parent.name}/{path.name}'
+            for path in (_ROOT / 'tools').glob('*/*')
+            if path.name in ('build', 'fetch')
+        }
+        self.assertEqual(sorted(there), sorted(found))
 
     def test_tox_has_what_the_jobs_run(self):
         tox = configparser.ConfigParser(interpolation=None)

@@ -20,15 +20,21 @@ from __future__ import annotations
 
 import collections
 import os
+import pathlib
 import subprocess
 import sys
 
 import fixtures
 import opentelemetry.instrumentation.auto_instrumentation as theirs
+import yaml
 
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import sinks
 
+_RESOURCE = (
+    pathlib.Path(__file__).parents[3]
+    / 'etc/oslo.tracing/collector/kubernetes.yaml'
+)
 #: Knows nothing of us; what it does belongs to one trace by RPC alone.
 SERVICE = """
 import sys
@@ -243,6 +249,19 @@ class OperatorTest(_Below):
         # Its image has no instrumentor of oslo.messaging.
         self.run_it(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS='oslo_messaging')
         self.assertOneOfEach('oslo_tracing.oslo_messaging')
+
+    def test_with_the_resource_that_we_hand_out(self):
+        handed_out = yaml.safe_load(_RESOURCE.read_text())['spec']['python']
+        given = {each['name']: each['value'] for each in handed_out['env']}
+        disabled = 'OTEL_PYTHON_DISABLED_INSTRUMENTATIONS'
+        # Its image has no instrumentor of oslo.messaging.
+        given[disabled] += ',oslo_messaging'
+        self.run_it(**given)
+        self.assertOneOfEach('oslo_tracing.oslo_messaging')
+        (statement,) = (
+            scope for scope, span in self.arrived() if 'SELECT' in span.name
+        )
+        self.assertIn('oslo_tracing', statement)
 
     def test_the_file_decides(self):
         self.run_it(

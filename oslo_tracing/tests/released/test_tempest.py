@@ -20,7 +20,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 import uuid
 
@@ -30,6 +29,7 @@ from oslo_tracing import attributes as names
 from oslo_tracing.report import results
 from oslo_tracing.report import sources
 from oslo_tracing.tests import base
+from oslo_tracing.tests.gate import executor
 from oslo_tracing.tests.released import cloud as cloud_module
 from oslo_tracing.tests.released import programs
 from oslo_tracing.tests.released import services
@@ -45,6 +45,8 @@ _TESTS = (
 )
 #: Sees what a test asks, as one of its own or for it.
 _SEEN = ('keystone', 'glance')
+#: What keystone answers once, of an application credential.
+_SECRET = re.compile('"secret": ?"([^"]+)"')
 
 
 class TempestTest(base.TestCase):
@@ -112,7 +114,7 @@ class TempestTest(base.TestCase):
         return workspace
 
     def _run(self):
-        """Run the tests; their results and the stream of these."""
+        """Run the tests; their results, and where tempest ran."""
         workspace = self._workspace()
         environment = programs.environment(self.cloud.home)
         done = subprocess.run(
@@ -133,7 +135,7 @@ class TempestTest(base.TestCase):
                 stdout=out,
                 timeout=120,
             )
-        return results.read(str(stream)), stream
+        return results.read(str(stream)), workspace
 
     def _asked(self):
         """What tempest has asked for each trace, by the pair it sent."""
@@ -167,15 +169,17 @@ class TempestTest(base.TestCase):
             time.sleep(0.5)
 
     def test_every_test_has_its_trace_and_none_has_anothers(self):
-        tests, stream = self._run()
+        tests, workspace = self._run()
         ran = [each for each in tests if each.status != 'skip']
         failed = [each.test_id for each in ran if each.failed]
         self.assertEqual([], failed)
         self.assertGreater(len(ran), 15)
         asked = self._asked()
         self._wait_for(asked)
-        kept = self.cloud.home / 'kept'
-        self._tracing('collect', '--output', str(kept), str(self.cloud.traces))
+        # Nothing is written any more when the logs are gathered.
+        self.cloud.stop()
+        job = self._gathered(workspace)
+        kept = job.raw('controller')
         traces = {
             trace.trace_id: trace
             for trace in sources.open_source(str(kept)).traces(
@@ -211,36 +215,93 @@ class TempestTest(base.TestCase):
             f'tempest: {len(ran)} tests, {seen} with a trace, '
             f'{sum(len(t.spans) for t in traces.values())} spans'
         )
-        pages = self.cloud.home / 'pages'
-        self._tracing(
-            'report',
-            '--source',
-            str(kept),
-            '--tests',
-            str(stream),
-            '--output',
-            str(pages),
-            '--title',
-            'Traces of tempest',
-        )
-        text = (pages / 'index.html').read_text()
-        listed = json.loads(
-            re.search('id="data">(.*?)</script>', text, re.DOTALL)[1]
-        )['tests']
-        self.assertEqual(
+        self._assert_index(
+            job,
             {
                 each.test_id: each.trace_id
                 for each in ran
                 if each.trace_id in asked
             },
-            {each['test']: each['trace'] for each in listed if each['trace']},
         )
+        self._assert_no_secret(job)
+        self._assert_unchanged(job)
         wanted = os.environ.get('OSLO_TRACING_KEEP_PAGES')
         if wanted:
-            os.rename(pages, wanted)
+            os.rename(job.report('controller'), wanted)
 
-    def _tracing(self, *words):
-        self.cloud.run(sys.executable, '-m', 'oslo_tracing.cmd.main', *words)
+    def _gathered(self, workspace):
+        """Have Ansible run the playbook of the job, as an executor would."""
+        job = self.useFixture(executor.Job('controller'))
+        job.hosts['controller'].update(
+            collect_traces_source=str(self.cloud.traces),
+            # There is no stream yet: stestr is asked in tempest's directory.
+            report_traces_stestr=str(workspace),
+            report_traces_stestr_command=programs.path_of('stestr'),
+            report_traces_title='Traces of tempest',
+        )
+        self.assertGreater(job.run()['controller'], 0)
+        return job
+
+    def _assert_index(self, job, wanted):
+        report = job.report('controller')
+        rows = {
+            test: row
+            for test, row in executor.listed(report).items()
+            if row['trace']
+        }
+        self.assertEqual(
+            wanted, {test: row['trace'] for test, row in rows.items()}
+        )
+        pages = [row['page'] for row in rows.values()]
+        self.assertEqual(len(pages), len(set(pages)))
+        for row in rows.values():
+            text = (report / row['page']).read_text()
+            self.assertIn(row['trace'], text)
+            others = set(wanted.values()) - {row['trace']}
+            self.assertEqual([], [each for each in others if each in text])
+            self.assertTrue((report / row['raw']).is_file())
+        self.assertEqual(
+            {
+                'Traces by test': 'traces/report/index.html',
+                'Traces as OTLP': 'traces/raw/',
+            },
+            job.artifacts(),
+        )
+
+    def _assert_no_secret(self, job):
+        secrets = {cloud_module.PASSWORD, _KEY}
+        for exchange in self.cloud.exchanges:
+            for value in (
+                exchange.request_header('X-Auth-Token'),
+                exchange.request_header('X-Subject-Token'),
+                exchange.header('X-Subject-Token'),
+            ):
+                # Tests ask with tokens that are none, too.
+                if value and len(value) > 20:
+                    secrets.add(value)
+            secrets.update(_SECRET.findall(exchange.body.decode('latin-1')))
+        self.assertGreater(len(secrets), 20)
+        files, modes = executor.kept(job.raw('controller'))
+        self.assertEqual({0o640}, modes)
+        # Two services wrote files.
+        self.assertGreaterEqual(len(files), 2)
+        for name, text in files.items():
+            for secret in secrets:
+                self.assertNotIn(secret.encode(), text, name)
+
+    def _assert_unchanged(self, job):
+        logs = job.root / 'controller/logs'
+        before = _times(logs)
+        self.assertEqual({'controller': 0}, job.run())
+        self.assertEqual(before, _times(logs))
+
+
+def _times(directory):
+    return {
+        path: path.stat().st_mtime_ns
+        for path in directory.rglob('*')
+        if path.is_file()
+    }
 
 
 def _request_id(exchange):
