@@ -24,7 +24,7 @@ from benchmarks import tables
 _TIMES = {
     'import': 'import oslo_tracing, register options',
     'setup': 'setup()',
-    'first_span': 'first span: exporter thread, its client, sent',
+    'first_span': 'first span: SDK, exporter thread, its client, sent',
 }
 
 

@@ -29,6 +29,7 @@ from opentelemetry import trace
 from oslo_tracing import _at_fork
 from oslo_tracing import _guard
 from oslo_tracing import _ready
+from oslo_tracing import attributes
 from oslo_tracing import context
 from oslo_tracing import counters
 
@@ -107,7 +108,7 @@ class Tracing:
         # Its parts are imported here: a fork waits, and so do other threads.
         with _at_fork.HELD_OFF:
             if self._is_making:
-                # A line that is logged meanwhile goes out over HTTP.
+                # As when a line that is logged meanwhile goes out over HTTP.
                 return getattr(_NOTHING, name)
             if name not in vars(self):
                 self._is_making = True
@@ -135,8 +136,8 @@ class Tracing:
 
     def drops(self, parent: trace.SpanContext) -> bool:
         """Say what ``sampling.drops`` does."""
-        dropped: bool = self.sampling.drops(parent)
-        return dropped
+        sampling = self.sampling
+        return sampling is not None and sampling.drops(parent)
 
     def state(self) -> tuple[int, bool] | None:
         """Say how many spans wait, and whether the exporter thread runs.
@@ -157,7 +158,10 @@ class Tracing:
 
     def close(self) -> None:
         """Do the same, and make nothing any more."""
-        self._make = None
+        if 'provider' not in vars(self):
+            # What another thread is making has to be finished, too.
+            with _at_fork.HELD_OFF:
+                self._make = None
         self.finish()
 
     def _made(self) -> Parts:
@@ -190,21 +194,19 @@ class _Tracer(_ready.Tracer):
         return _ready.starter(self._tracer())(*args, **kwargs)
 
     def _tracer(self) -> trace.Tracer:
-        provider = self._tracing.provider
+        made = self._tracing.provider
         # Here, since it brings the SDK.
-        from oslo_tracing import attributes
-        from oslo_tracing.provider import own_version
+        from oslo_tracing import provider
 
-        tracer = provider.get_tracer(
+        tracer = made.get_tracer(
             f'oslo_tracing.{self._integration}',
-            own_version(),
+            provider.own_version(),
             attributes.SCHEMA_URL,
         )
-        if provider is not _NOTHING.provider:
+        if made is not _NOTHING.provider:
             # From the second span on there is no way round over here.
-            vars(self).update(
-                start_span=tracer.start_span,
-                start_as_current_span=tracer.start_as_current_span,
-                start_ready=_ready.starter(tracer),
+            self.start_span = tracer.start_span  # type: ignore[method-assign]
+            self.start_ready = (  # type: ignore[method-assign]
+                _ready.starter(tracer)
             )
         return tracer

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import types
 
 import fixtures
 from opentelemetry import trace
@@ -193,6 +194,7 @@ class TracingTest(base.TestCase):
                 self.assertIsNone(oslo_tracing.current_trace_id())
         self.assertIn('failed while starting to record', self.logged.output)
         self.assertFalse(tracing.may_force())
+        self.assertFalse(tracing.drops(trace.INVALID_SPAN_CONTEXT))
         self.assertIsNone(tracing.processor)
 
     def test_what_starts_while_it_is_made_is_not_recorded(self):
@@ -232,6 +234,30 @@ class TracingTest(base.TestCase):
         tracing.later(make)
         self.assertIsNotNone(tracing.provider)
         self.assertEqual([False], free)
+
+    def test_what_is_made_at_the_end_is_ended(self):
+        tracing = self._set_up()
+        making, ended = threading.Event(), threading.Event()
+        processor = types.SimpleNamespace(shutdown=ended.set)
+
+        def make():
+            making.set()
+            # Comes on when close() waits, or has not waited.
+            closer.join(0.1)
+            return _tracing.Parts(
+                trace.NoOpTracerProvider(), processor, None, lambda: True
+            )
+
+        def close():
+            making.wait(60)
+            tracing.close()
+
+        closer = threading.Thread(target=close)
+        tracing.later(make)
+        closer.start()
+        self.assertIs(processor, tracing.processor)
+        closer.join(60)
+        self.assertTrue(ended.is_set())
 
     def test_after_the_end_nothing_is_made(self):
         tracing = self._set_up()
