@@ -31,13 +31,11 @@ from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _routes
 from oslo_tracing import _wsgi_request
+from oslo_tracing import _wsgi_told
 from oslo_tracing import _wsgi_unrecorded
-from oslo_tracing import attributes as attribute_names
 from oslo_tracing import context
 from oslo_tracing.propagation import trust
 from oslo_tracing.propagation import w3c
-from oslo_tracing.scrub import names
-from oslo_tracing.scrub import urls
 
 if TYPE_CHECKING:
     from _typeshed import wsgi
@@ -87,6 +85,7 @@ class Server:
         )
         self._names = _routes.Names()
         self._silent = context.silent()
+        self._paths = _wsgi_told.Paths()
         self._ignored: tuple[Any, Callable[[str], object]] = (None, bool)
         self._told: set[str] = set()
 
@@ -168,7 +167,7 @@ class Server:
         told = None
         name, attributes = _UNTOLD, None
         if self._reads_name(continued):
-            told = _Told(environ, path, continued)
+            told = _wsgi_told.Told(environ, self._paths.get(path), continued)
             name, attributes = told.name, told.attributes
         # Else nothing is made for a request that may not be recorded.
         trace_id, random = parentage.trace_id, False
@@ -206,7 +205,9 @@ class Server:
         )
         if span.is_recording():
             if told is None:
-                told = _Told(environ, path, continued)
+                told = _wsgi_told.Told(
+                    environ, self._paths.get(path), continued
+                )
                 span.update_name(told.name)
                 span.set_attributes(told.attributes)
             request.keep(
@@ -277,40 +278,6 @@ class Server:
                 'Requests are recorded by %s: oslo.tracing adds no span of '
                 'its own to them.',
                 who,
-            )
-
-
-class _Told:
-    """What is known of a request on its way in.
-
-    :param path: decoded.
-    :param continued: its caller has a trace, which goes on.
-    """
-
-    __slots__ = ('attributes', 'cleaned', 'method', 'name')
-
-    def __init__(
-        self, environ: wsgi.WSGIEnvironment, path: str, continued: bool
-    ) -> None:
-        self.method, known, original = names.method(
-            environ.get('REQUEST_METHOD')
-        )
-        scrubbed = urls.path(path)
-        self.cleaned = names.cleaned_path(scrubbed)
-        #: What samplers decide on; the route is known later.
-        self.name = f'{self.method} {self.cleaned}'
-        self.attributes = {
-            attribute_names.HTTP_REQUEST_METHOD: known,
-            attribute_names.URL_PATH: scrubbed,
-        }
-        if original is not None:
-            self.attributes[attribute_names.HTTP_REQUEST_METHOD_ORIGINAL] = (
-                original
-            )
-        if not continued:
-            # For who writes a rule: the span gets another name at its end.
-            self.attributes[attribute_names.OPENSTACK_SAMPLING_NAME] = (
-                self.name
             )
 
 

@@ -20,7 +20,6 @@ import contextvars
 import sys
 import time
 from typing import Any
-import uuid
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -198,9 +197,15 @@ def take_request_id(
     offered: Any = current.get(_REQUEST_ID)
     try:
         # Threads may race for it: only one gets it from a list.
-        return f'req-{uuid.UUID(int=offered.pop())}' if offered else None
+        if not offered:
+            return None
+        text = f'{offered.pop():032x}'
     except IndexError:
         return None
+    # As a UUID is written.
+    return (
+        f'req-{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}'
+    )
 
 
 def _with(

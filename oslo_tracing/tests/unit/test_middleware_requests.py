@@ -23,6 +23,7 @@ from opentelemetry import trace
 from oslo_context import context as oslo_context
 
 from oslo_tracing import _guard
+from oslo_tracing import _wsgi_told
 from oslo_tracing import context
 from oslo_tracing import fixture
 from oslo_tracing import middleware
@@ -712,6 +713,41 @@ class RequestIdTest(RequestTest):
             return wsgi.hello(environ, start_response)
 
         self.assertNotIn('openstack.request_id', self.span_of(app).attributes)
+
+
+class PathsThatComeAgainTest(RequestTest):
+    def test_they_are_said_the_same_again(self):
+        self.record()
+        server = '2b1f4a53-7c0e-4d7e-9d0a-1f6f0f6a1c11'
+        told = {
+            '/v3/auth/tokens': '/v3/auth/tokens',
+            f'/v2.1/servers/{server}': f'/v2.1/servers/{server}',
+            '/v2.0/tokens/gAAAAABkSecret': '/v2.0/tokens/{secret}',
+        }
+        for _ in range(3):
+            for path in told:
+                self.ask(wsgi.hello, path)
+        self.assertEqual(
+            list(told.values()) * 3,
+            [span.attributes['url.path'] for span in self.spans.finished],
+        )
+        names = [span.name for span in self.spans.finished]
+        self.assertEqual(names[:3] * 3, names)
+
+    def test_few_are_remembered_and_no_secret_is(self):
+        self.record()
+        for number in range(600):
+            self.ask(wsgi.hello, f'/v2.0/tokens/gAAAAABk{number}')
+            self.ask(wsgi.hello, f'/v3/users/{number}')
+        self.ask(wsgi.hello, '/' + 'long/' * 100)
+        [known] = [
+            paths._known
+            for paths in base.instances_of(_wsgi_told.Paths)
+            if paths._known
+        ]
+        self.assertIn(len(known), range(1, 513))
+        self.assertNotIn('gAAAAA', str(known))
+        self.assertNotIn('long', str(known))
 
 
 class IgnoredPathsTest(RequestTest):
