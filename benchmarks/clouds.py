@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import os
 import pathlib
 import time
@@ -21,6 +22,10 @@ from typing import Any
 
 from oslo_tracing.tests.released import cloud as cloud_module
 from oslo_tracing.tests.released import programs
+
+
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_TRACED = 'oslo_tracing.wsgi:application'
 
 
 class Needed:
@@ -49,13 +54,40 @@ class Cloud(cloud_module.Cloud):
         self._files[service] = sections
         return super().configure(service, sections)
 
-    def serve(self, *what: Any, **how: Any) -> programs.Program:
+    def serve(
+        self,
+        service: str,
+        application: str,
+        environment: Mapping[str, str],
+        **how: Any,
+    ) -> programs.Program:
         """Serve an application, and remember how."""
+        what = service, application, dict(environment)
         self._served.append((what, how))
         return self._serve(*what, **how)
 
-    def _serve(self, *what: Any, **how: Any) -> programs.Program:
-        program = super().serve(*what, **how)
+    def _serve(
+        self,
+        service: str,
+        application: str,
+        environment: Mapping[str, str],
+        **how: Any,
+    ) -> programs.Program:
+        environment = {
+            **environment,
+            'PYTHONPATH': _HERE,
+            'BENCHMARKS_SERVED': application,
+        }
+        tracing, self.tracing = self.tracing, None
+        if tracing is not None:
+            environment['OSLO_TRACING_WSGI_APP'] = application
+            environment['BENCHMARKS_SERVED'] = _TRACED
+        try:
+            program = super().serve(
+                service, 'benchmarks.deeper:application', environment, **how
+            )
+        finally:
+            self.tracing = tracing
         self._running.append(program)
         return program
 

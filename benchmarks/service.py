@@ -56,7 +56,7 @@ FLAVORS = sa.Table(
 )
 #: Of each request for volume: nine of ten read, fast.
 _READS = 52
-_PAUSE = 0.025
+_PAUSE = 0.012
 _UUID = '2b1f4a53-7c0e-4d7e-9d0a-1f6f0f6a1c11'
 _HEADERS = {
     'HTTP_HOST': 'compute.example.com:8774',

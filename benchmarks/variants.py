@@ -237,7 +237,7 @@ VARIANTS: dict[str, Callable[[str], Ready]] = {
 #: service, and more than anything else that it does.
 VOLUMES: dict[str, Callable[[str], Ready]] = {
     f'ours-{wanted}': functools.partial(
-        _ours, db_spans=wanted, db_slow_threshold=0.02
+        _ours, db_spans=wanted, db_slow_threshold=0.01
     )
     for wanted in ('slow', 'summary')
 }

@@ -32,7 +32,7 @@ _WARM = 5
 
 
 def measure(
-    rounds: int = 3, turns: int = 6, requests: int = 10
+    rounds: int = 2, turns: int = 8, requests: int = 10
 ) -> dict[str, Any]:
     """Return what a request costs, and how much of it is sent.
 

@@ -1,0 +1,53 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A WSGI application below a random number of frames, for each request.
+
+CPython keeps frames in chunks of 16 KiB, and takes and gives back a whole one
+each time that calls go to and fro over its end. A loop deep in a service that
+happens to be there costs some percent of a request, and each frame above it
+moves it away or there: with a few frames of ours more all requests of one kind
+may cost more or less, by chance. Here chance is in each request.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+from typing import Any
+
+#: What is served, as ``keystone.wsgi.api:application``.
+VARIABLE = 'BENCHMARKS_SERVED'
+# Some 16 KiB of frames.
+_MOST = 128
+
+
+def _load(target: str) -> Any:
+    module, _colon, name = target.partition(':')
+    return getattr(importlib.import_module(module), name)
+
+
+_served = _load(os.environ[VARIABLE])
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Any:
+    """Serve a request, somewhere below."""
+    # Nothing depends on nobody knowing it.
+    levels = random.randrange(_MOST)  # noqa: S311
+    return _below(levels, environ, start_response)
+
+
+def _below(levels: int, environ: dict[str, Any], start_response: Any) -> Any:
+    if levels:
+        return _below(levels - 1, environ, start_response)
+    return _served(environ, start_response)
