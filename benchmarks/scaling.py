@@ -31,7 +31,7 @@ def measure() -> list[dict[str, Any]]:
             (spans, {'count': _A_TURN // spans, 'statements': spans - 2})
             for spans in _SPANS
         ],
-        turns=5,
+        turns=8,
     )
 
 
