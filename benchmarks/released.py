@@ -300,8 +300,8 @@ def show(found: dict[str, Any]) -> str:
     rounds = len(found[_NONE]['rounds']['wall'])
     return tables.table(
         f'The day of keystone, placement and glance, {rounds} rounds, '
-        f'{found[_NONE]["calls"]} calls of each: slowdown in percent with its '
-        'interval of 95 %',
+        f'{found[_NONE]["calls"]} calls of each, warm-up included: slowdown '
+        'in percent with its interval of 95 %',
         ['', 'ms a call', 'CPU ms', *_MEASURES.values(), 'spans', 'target'],
         rows,
     )
