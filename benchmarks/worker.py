@@ -47,14 +47,17 @@ def main(variant: str, sink: str, *how: str) -> None:
         _patch()
     counter = counting.Counter() if 'counted' in how else None
     from oslo_config import cfg
+    from oslo_log import log as oslo_log
 
     from benchmarks import variants
 
     wanted = '%(name)s [%(trace_id)s] %(message)s'
-    if not variant.startswith('ours'):
+    # Whoever does not trace has no use for the ids.
+    if not variant.startswith('ours') or variant == 'ours-off':
         wanted = '%(name)s %(message)s'
     logging.basicConfig(filename=os.devnull, format=wanted, level=logging.INFO)
     conf = cfg.CONF
+    oslo_log.register_options(conf)
     conf([], project='benchmark', default_config_files=[])
     began = time.process_time()
     made_of = {**variants.VARIANTS, **variants.VOLUMES}[variant]

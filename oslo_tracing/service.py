@@ -119,12 +119,17 @@ def verify(settings: settings_module.Settings) -> None:
         tracing.undo.close()
 
 
-def _make_logs_safe() -> None:
-    """Let a log format name our fields whether or not tracing is on."""
+def _make_logs_safe(conf: cfg.ConfigOpts | None) -> None:
+    """Let a log format name our fields whether or not tracing is on.
+
+    :param conf: with formats, which may name none; None where that is not
+        all that they are wanted for.
+    """
     from oslo_tracing.integrations import oslo_log
 
     with _guard.never_break_the_service('making log formats safe'):
-        oslo_log.make_formats_safe()
+        if conf is None or oslo_log.may_be_named(conf):
+            oslo_log.make_formats_safe()
 
 
 def _made(
@@ -134,12 +139,13 @@ def _made(
     only: tuple[str, ...] | None,
 ) -> Tracing | None:
     """Set up as the options say, or not at all."""
-    _make_logs_safe()
+    _make_logs_safe(conf)
     try:
         opts.register_opts(conf)
         settings = settings_module.read(conf, service_name)
         if not settings.enabled:
             return None
+        _make_logs_safe(None)
         # OpenTelemetry comes with it: not before it is known to be on.
         from oslo_tracing import _tracing
 

@@ -24,11 +24,46 @@ import functools
 import logging
 from typing import Any
 
+from oslo_config import cfg
+
 from oslo_tracing import _runtime
 
 _RUNTIME = _runtime.RUNTIME
 
 _NOTHING = ('', '')
+
+_NAMES = ('trace_id', 'span_id')
+#: Options of oslo.log with parts of its formats.
+_FORMATS = (
+    'logging_context_format_string',
+    'logging_default_format_string',
+    'logging_debug_format_suffix',
+    'logging_exception_prefix',
+    'logging_user_identity_format',
+)
+
+
+def may_be_named(conf: cfg.ConfigOpts) -> bool:
+    """Say whether a log format may name what :func:`make_formats_safe` gives.
+
+    Only of oslo.log's own formats it is known that they name nothing, and
+    of those of the handlers that are there.
+
+    :param conf: the service's.
+    """
+    try:
+        formats = [conf[name] for name in _FORMATS]
+        if conf.log_config_append:
+            return True
+    except cfg.NoSuchOptError:
+        return True
+    for logger in (
+        logging.getLogger(),
+        *logging.getLogger().manager.loggerDict.copy().values(),
+    ):
+        for handler in getattr(logger, 'handlers', ()):
+            formats.append(getattr(handler.formatter, '_fmt', ''))
+    return any(name in str(text) for name in _NAMES for text in formats)
 
 
 def make_formats_safe() -> None:

@@ -17,6 +17,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 import threading
 
 from opentelemetry import trace
@@ -29,6 +31,32 @@ import oslo_tracing
 from oslo_tracing import fixture
 from oslo_tracing import service
 from oslo_tracing.tests import base
+
+
+_OFF = """
+import logging
+import sys
+
+from oslo_config import cfg
+from oslo_log import log
+
+from oslo_tracing import service
+
+handle = logging.Logger.handle
+conf = cfg.ConfigOpts()
+log.register_options(conf)
+conf([], project='x', default_config_files=[])
+service.setup(conf)
+print(handle is logging.Logger.handle, flush=True)
+conf.set_override('logging_default_format_string', '%(span_id)s')
+service.setup(conf)
+logging.basicConfig(
+    stream=sys.stdout,
+    format='%(trace_id)s/%(span_id)s %(message)s',
+    force=True,
+)
+logging.error('off')
+"""
 
 
 class OsloLogTest(base.TestCase):
@@ -46,6 +74,12 @@ class OsloLogTest(base.TestCase):
         return self._logger(
             logging.Formatter('%(trace_id)s/%(span_id)s %(message)s')
         )
+
+    def _unwrapped(self):
+        """Be in a process that nothing was set up in before."""
+        handle = logging.Logger.handle
+        self.addCleanup(setattr, logging.Logger, 'handle', handle)
+        logging.Logger.handle = getattr(handle, '__wrapped__', handle)
 
     def _lines(self):
         return self.stream.getvalue().splitlines()
@@ -77,6 +111,24 @@ class OsloLogTest(base.TestCase):
             service.shutdown()
             log.info('down')
         self.assertEqual(['/ off', '/ down'], self._lines())
+
+    def test_while_off_nothing_is_added_for_formats_that_name_nothing(self):
+        # Handlers of other tests are in this process.
+        done = subprocess.run(
+            [sys.executable, '-c', _OFF], capture_output=True, text=True
+        )
+        self.assertEqual('', done.stderr)
+        self.assertEqual('True\n/ off\n', done.stdout)
+
+    def test_while_off_a_handler_may_have_named_them_before(self):
+        self._unwrapped()
+        log = self._plain()
+        conf = cfg.ConfigOpts()
+        oslo_log.register_options(conf)
+        conf([], project='x', default_config_files=[])
+        service.setup(conf)
+        log.info('off')
+        self.assertEqual(['/ off'], self._lines())
 
     def test_off_by_option(self):
         self.useFixture(fixture.SpanRecorder('none', log_correlation=False))
