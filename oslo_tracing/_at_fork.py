@@ -50,13 +50,29 @@ class _Forks:
         )
 
     def __enter__(self) -> None:
+        self.enter()
+
+    def enter(self, patience: float = -1) -> bool:
+        """Do the same as ``with``, for at most so many seconds.
+
+        :returns: whether ``__exit__`` is to be called.
+        """
         # setdefault is atomic: all threads get the same one.
-        self._locks.setdefault(
+        lock = self._locks.setdefault(
             os.getpid(), _real.threading_module().RLock()
-        ).acquire()
+        )
+        entered: bool = lock.acquire(timeout=patience)
+        return entered
 
     def __exit__(self, *_exc_info: object) -> None:
-        self._locks[os.getpid()].release()
+        lock = self._locks.get(os.getpid())
+        try:
+            if lock is not None:
+                lock.release()
+        except RuntimeError:
+            # Entered by the parent, which was forked meanwhile: by the
+            # handler of a signal.
+            pass
 
     def _before(self) -> None:
         lock = self._locks.get(os.getpid())

@@ -69,7 +69,9 @@ class _DelegatingTracer(trace.Tracer):
         current = self._provider._current
         if made_by is not current:
             tracer = current.get_tracer(*self._scope)
-            self._made = (current, tracer)
+            if not isinstance(tracer, trace.NoOpTracer):
+                # Else what records may only be under way.
+                self._made = (current, tracer)
         return tracer
 
     def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:

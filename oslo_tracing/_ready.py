@@ -102,7 +102,8 @@ def starter(tracer: trace.Tracer) -> Callable[..., trace.Span]:
             ready.name,
             where,
             ready.kind,
-            {**ready.attributes, **own} if own else ready.attributes,
+            # A copy: nobody knows what becomes of it there.
+            {**ready.attributes, **(own or {})},
             links,
             start_time,
         )

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
 
 
+#: Seconds that a thread waits for another that makes what records. That may
+#: log, and wait for a lock of the log that who asks here holds.
+_PATIENCE = 10.0
+
+
 class Parts:
     """What records.
 
@@ -106,7 +111,9 @@ class Tracing:
         if name not in vars(_NOTHING):
             raise AttributeError(name)
         # Its parts are imported here: a fork waits, and so do other threads.
-        with _at_fork.HELD_OFF:
+        if not _at_fork.HELD_OFF.enter(_PATIENCE):
+            return getattr(_NOTHING, name)
+        try:
             if self._is_making:
                 # As when a line that is logged meanwhile goes out over HTTP.
                 return getattr(_NOTHING, name)
@@ -116,7 +123,16 @@ class Tracing:
                     vars(self).update(vars(self._made()))
                 finally:
                     self._is_making = False
-        return vars(self)[name]
+            return vars(self)[name]
+        finally:
+            _at_fork.HELD_OFF.__exit__()
+
+    def is_made(self) -> bool:
+        """Say whether the parts are there, for good.
+
+        If not, who asks for one gets nothing that is to be kept.
+        """
+        return 'provider' in vars(self)
 
     def later(self, make: Callable[[], Parts]) -> None:
         """Have the parts made by ``make``, when the first is needed."""
@@ -158,10 +174,12 @@ class Tracing:
 
     def close(self) -> None:
         """Do the same, and make nothing any more."""
-        if 'provider' not in vars(self):
+        if not self.is_made():
             # What another thread is making has to be finished, too.
-            with _at_fork.HELD_OFF:
-                self._make = None
+            entered = _at_fork.HELD_OFF.enter(_PATIENCE)
+            self._make = None
+            if entered:
+                _at_fork.HELD_OFF.__exit__()
         self.finish()
 
     def _made(self) -> Parts:
@@ -169,12 +187,17 @@ class Tracing:
             return _NOTHING
         token = context.suppress()
         try:
-            return self._make()
+            made = self._make()
+            if self._make is not None:
+                return made
+            # Closed meanwhile, as by the handler of a signal.
+            if made.processor is not None:
+                made.processor.shutdown()
         except Exception:
             _guard.report('starting to record')
-            return _NOTHING
         finally:
             context.detach(token)
+        return _NOTHING
 
 
 class _Tracer(_ready.Tracer):

@@ -58,9 +58,12 @@ _UNTOLD = 'HTTP'
 
 def shared(tracing: service.Tracing) -> Server:
     """Return what all filters of this process share while it is set up."""
-    if tracing.http_server is None:
-        tracing.http_server = Server(tracing)
-    made: Server = tracing.http_server
+    made: Server | None = tracing.http_server
+    if made is None:
+        made = Server(tracing)
+        if tracing.is_made():
+            # Else it knows of nothing that records, which is under way.
+            tracing.http_server = made
     return made
 
 

@@ -161,7 +161,9 @@ class TracingMiddleware(base.ConfigurableMiddleware):
             if server.gives_way(self._conf_to_use(), self.oslo_conf, cfg.CONF):
                 server = None
         self._server = server
-        self._chosen_for = tracing
+        if server is None or tracing.is_made():
+            # Else what records is under way, and it is asked for again.
+            self._chosen_for = tracing
 
 
 def _is_parsed(conf: cfg.ConfigOpts) -> bool:

@@ -130,13 +130,13 @@ class _Listeners:
         executemany: bool,
     ) -> tuple[str, Any]:
         """Note a statement that begins."""
-        if not _needs_nothing(context):
-            try:
+        try:
+            if not _needs_nothing(context):
                 self._recorder.begin(
                     conn, statement, parameters, context, executemany
                 )
-            except Exception:
-                _guard.report('noting an SQL statement')
+        except Exception:
+            _guard.report('noting an SQL statement')
         return statement, parameters
 
     def before_commented(

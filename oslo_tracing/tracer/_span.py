@@ -83,7 +83,6 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     """
 
     __slots__ = (
-        '_attributes',
         '_context',
         '_dropped',
         '_end_time',
@@ -91,6 +90,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         '_more',
         '_name',
         '_on_error',
+        '_own',
         '_parent',
         '_ready',
         '_start_time',
@@ -99,7 +99,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         'shared',
     )
 
-    _attributes: dict[str, Any]
+    _own: dict[str, Any]
     _kind: trace.SpanKind
     _status: trace.Status
 
@@ -121,7 +121,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         self._context = context
         self._parent = parent
         self._kind = kind
-        self._attributes = attributes
+        self._own = attributes
         self._ready = ready
         self._start_time = start_time
         self._end_time: int | None = None
@@ -150,7 +150,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
 
     @property
     def attributes(self) -> types.Attributes:
-        found = self._attributes
+        found = self._own
         if self._ready is not None:
             found = {**self._ready.attributes, **found}
         return builtin_types.MappingProxyType(found)
@@ -170,7 +170,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
             it started and ended, its attributes, its status, and of what
             others share the rest of them.
         """
-        found, ready = self._attributes, self._ready
+        found, ready = self._own, self._ready
         if ready is not None and not found.keys().isdisjoint(ready.attributes):
             found, ready = {**ready.attributes, **found}, None
         return (
@@ -186,6 +186,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         )
 
     # As the SDK's own code asks for them.
+    _attributes = attributes
     _events = events
     _links = links
 
@@ -264,7 +265,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
             self.rough = True
         if dropped:
             self._lose(attributes=dropped)
-        mine = self._attributes
+        mine = self._own
         if mine.keys().isdisjoint(found) and (
             len(mine) + len(found) <= self._room()
         ):
@@ -405,7 +406,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
 
     def _put(self, key: str, value: Any) -> None:
         """Set an attribute that may be kept; it is now the newest one."""
-        attributes = self._attributes
+        attributes = self._own
         if key in attributes:
             attributes.pop(key, None)
         elif len(attributes) >= self._room():

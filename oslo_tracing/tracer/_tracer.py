@@ -173,10 +173,11 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             self._check(ready)
         attributes = ready.attributes
         shared: _ready.Ready | None = ready
-        if not ready.is_whole:
+        if not (ready.is_whole and self._follows):
+            # A sampler of somebody else's may look at all of them, and
+            # change what it was given.
             shared = None
-            if own:
-                attributes, own = {**attributes, **own}, None
+            attributes, own = {**attributes, **(own or {})}, None
         return self._started(
             ready.name,
             ready.kind,

@@ -13,16 +13,21 @@
 
 """Spans that share what they have in common."""
 
+import json
+
 import fixtures
 from opentelemetry import context
+from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import export
 from opentelemetry.sdk.trace.export import in_memory_span_exporter
+from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 
 from oslo_tracing import _ready
 from oslo_tracing import fixture
 from oslo_tracing.tests import base
+from oslo_tracing.tracer import provider
 
 _EMPTY = context.Context()
 _CLIENT = trace.SpanKind.CLIENT
@@ -145,3 +150,54 @@ class ReadyTest(base.TestCase):
             {'db.system.name': 'mysql', 'db.namespace': 'nova', 'rows': 3},
             dict(span.attributes),
         )
+
+    def test_it_is_whole_for_who_reads_it_as_the_sdk_writes_it(self):
+        start = self.record()
+        span = start(self.ready, _EMPTY, {'rows': 3})
+        span.end()
+        said = json.loads(span.to_json())['attributes']
+        self.assertEqual(dict(span.attributes), said)
+        self.assertEqual('nova', said['db.namespace'])
+
+    def test_what_samplers_of_others_change_is_of_one_span(self):
+        class Sampler(sampling.StaticSampler):
+            def __init__(self):
+                super().__init__(sampling.Decision.RECORD_AND_SAMPLE)
+                self.seen = []
+
+            def should_sample(self, *args, **kwargs):
+                attributes = args[4]
+                self.seen.append(dict(attributes))
+                attributes['trace'] = args[1]
+                return super().should_sample(*args, **kwargs)
+
+        sampler = Sampler()
+        processor = in_memory_span_exporter.InMemorySpanExporter()
+        built = provider.Provider(
+            resource=resources.Resource({}),
+            sampler=sampler,
+            shutdown_on_exit=False,
+            describe=lambda error: {},
+        )
+        built.add_span_processor(export.SimpleSpanProcessor(processor))
+        start = _ready.starter(built.get_tracer('test'))
+        before = dict(self.ready.attributes)
+        for _ in range(2):
+            start(self.ready, _EMPTY, {'rows': 3}).end()
+        self.assertEqual(before, self.ready.attributes)
+        self.assertEqual([{**before, 'rows': 3}] * 2, sampler.seen)
+        for span in processor.get_finished_spans():
+            self.assertEqual(
+                {**before, 'rows': 3, 'trace': span.context.trace_id},
+                dict(span.attributes),
+            )
+
+    def test_what_tracers_of_others_change_is_of_one_span(self):
+        class Tracer(trace.NoOpTracer):
+            def start_span(self, name, where, kind, attributes, *args):
+                attributes['user'] = 'alice'
+                return trace.INVALID_SPAN
+
+        before = dict(self.ready.attributes)
+        _ready.starter(Tracer())(self.ready, _EMPTY)
+        self.assertEqual(before, self.ready.attributes)

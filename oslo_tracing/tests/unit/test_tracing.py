@@ -22,6 +22,7 @@ import threading
 import types
 
 import fixtures
+from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 from oslo_config import cfg
 
@@ -30,6 +31,7 @@ from oslo_tracing import _at_fork
 from oslo_tracing import _guard
 from oslo_tracing import _tracing
 from oslo_tracing import fixture
+from oslo_tracing import middleware
 from oslo_tracing import opts
 from oslo_tracing import service
 from oslo_tracing.tests import base
@@ -123,6 +125,27 @@ class ProcessTest(base.TestCase):
         self.assertEqual(
             ['opentelemetry.sdk', 'oslo_tracing.exporters.otlp'], printed
         )
+
+    def test_a_fork_while_it_is_made_records_in_both(self):
+        printed = _run(
+            f"""{START}
+    import os
+    make, pids = tracing._make, []
+    def fork_and_make():
+        # As the handler of a signal may.
+        pids.append(os.fork())
+        return make()
+    tracing.later(fork_and_make)
+    said = []
+    for name in ('first', 'second'):
+        with oslo_tracing.span(name, root=True):
+            said.append(oslo_tracing.current_trace_id() is not None)
+    if pids == [0]:
+        os._exit(0 if said == [True, True] else 1)
+    print(os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]), *said)
+            """
+        )
+        self.assertEqual(['0', 'True', 'True'], printed)
 
     def test_under_eventlet_set_up_imports_all(self):
         # Green threads share a lock of an import with the exporter's.
@@ -267,6 +290,79 @@ class TracingTest(base.TestCase):
         self.assertFalse(
             trace.get_tracer('theirs').start_span('late').is_recording()
         )
+        self.assertIsNone(tracing.processor)
+
+    def test_who_asks_while_it_is_made_gets_it_afterwards(self):
+        tracing = self._set_up()
+        theirs = trace.get_tracer('theirs')
+        make, seen = tracing._make, []
+        answered, served = [], []
+
+        def application(environ, start_response):
+            answered.append(trace.get_current_span().is_recording())
+            start_response('200 OK', [])
+            return [b'']
+
+        def ask():
+            environ = {'REQUEST_METHOD': 'GET', 'PATH_INFO': '/'}
+            list(served[0](environ, lambda status, headers, info=None: None))
+            return theirs.start_span('x').is_recording()
+
+        def make_and_ask():
+            # As a handler of signals may, or another green thread.
+            served.append(middleware.TracingMiddleware(application))
+            seen.append(ask())
+            return make()
+
+        tracing.later(make_and_ask)
+        self.assertIsNotNone(tracing.processor)
+        seen.append(ask())
+        self.assertEqual([False, True], seen)
+        self.assertEqual([False, True], answered)
+
+    def test_what_is_taken_off_while_it_is_made_is_ended(self):
+        tracing = self._set_up()
+        ended = []
+        processor = types.SimpleNamespace(shutdown=lambda: ended.append(1))
+
+        def make():
+            # As a handler of signals does.
+            service.shutdown()
+            return _tracing.Parts(
+                sdk_trace.TracerProvider(shutdown_on_exit=False),
+                processor,
+                None,
+                lambda: True,
+            )
+
+        tracing.later(make)
+        span = tracing.tracer('test').start_span('late')
+        self.assertFalse(span.is_recording())
+        self.assertEqual([1], ended)
+
+    def test_nobody_waits_for_ever(self):
+        # Who makes may log, and who asks hold the lock of the log's handler.
+        tracing = self._set_up()
+        tracing.later(lambda: _tracing._NOTHING)
+        self.useFixture(
+            fixtures.MonkeyPatch('oslo_tracing._tracing._PATIENCE', 0.1)
+        )
+        entered, leave = threading.Event(), threading.Event()
+        self.addCleanup(leave.set)
+
+        def hold():
+            with _at_fork.HELD_OFF:
+                entered.set()
+                leave.wait(60)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        self.assertTrue(entered.wait(60))
+        self.assertFalse(tracing.tracer('x').start_span('x').is_recording())
+        self.assertFalse(tracing.is_made())
+        service.shutdown()
+        leave.set()
+        holder.join(60)
         self.assertIsNone(tracing.processor)
 
     def test_there_is_nothing_else(self):

@@ -58,6 +58,20 @@ class UnrecordedTest(base.TestCase):
         self.assertFalse(active.trace_flags.sampled)
         self.assertFalse(active.is_remote)
 
+    def test_a_dialect_may_execute_what_has_no_context(self):
+        engine = sqlalchemy.create_engine('sqlite://', future=True)
+        self.addCleanup(engine.dispose)
+
+        def execute():
+            with engine.connect() as conn:
+                cursor = conn.connection.cursor()
+                # As dialects do for what they want to know themselves.
+                conn._cursor_execute(cursor, 'SELECT 1', ())
+                return cursor.fetchone()
+
+        _active, row = self.ask(execute, sample_ratio=0.0)
+        self.assertEqual((1,), row)
+
     def test_another_service_is_told_of_the_request_itself(self):
         server = self.useFixture(http_servers.Server())
         server.routes['/'] = (200, {}, b'{}')
