@@ -99,17 +99,21 @@ def on_import(
     :param undo: what is attached is pushed here by ``attach``.
     """
     module = _imported(module_name)
-    if module is not None:
-        _attach(attach, module)
-    else:
+    if module is None or (
+        # This thread is at it, and what it has imported first brought us
+        # here: half of a module has no seams. Its end is known of only to
+        # who asked for it at its beginning.
+        _is_begun(module) and _AWAITED.is_asked_for(module_name)
+    ):
         _AWAITED.add(module_name, attach, undo)
+    else:
+        _attach(attach, module)
 
 
 def _imported(name: str) -> types.ModuleType | None:
     """Return a module that is imported, to its end."""
     module = sys.modules.get(name)
-    spec = getattr(module, '__spec__', None)
-    if getattr(spec, '_initializing', False):
+    if _is_begun(module):
         # Another thread is at it: half of a module has no seams. Not
         # import_module(): should that import fail, ours would be the next.
         wait = getattr(importlib._bootstrap, '_lock_unlock_module', None)
@@ -117,6 +121,11 @@ def _imported(name: str) -> types.ModuleType | None:
             wait(name)
         module = sys.modules.get(name)
     return module
+
+
+def _is_begun(module: types.ModuleType | None) -> bool:
+    spec = getattr(module, '__spec__', None)
+    return bool(getattr(spec, '_initializing', False))
 
 
 def awaited() -> list[str]:
@@ -149,6 +158,10 @@ class _Awaited:
             wrapt.register_post_import_hook(
                 functools.partial(self._arrived, name), name
             )
+
+    def is_asked_for(self, name: str) -> bool:
+        """Say whether the end of a module's import will be noticed."""
+        return name in self._waiting
 
     def names(self) -> list[str]:
         """Return the modules that somebody waits for."""

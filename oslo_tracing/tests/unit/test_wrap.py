@@ -229,6 +229,25 @@ class OnImportTest(base.TestCase):
         self.assertEqual([], seen)
         self.assertNotIn(name, sys.modules)
 
+    def test_a_module_whose_import_brings_another(self):
+        inner, outer = self._module('is_inner'), self._module('is_outer')
+        with open(os.path.join(self.directory, f'{outer}.py'), 'w') as stream:
+            stream.write(f'import {inner}\nVALUE = 2\n')
+        seen = []
+
+        def attach_both(module):
+            # As an integration does for the first of two that comes.
+            for name in (inner, outer):
+                _wrap.on_import(
+                    name, lambda module: seen.append(module.VALUE), self.undo
+                )
+
+        _wrap.on_import(inner, attach_both, self.undo)
+        _wrap.on_import(outer, lambda module: None, self.undo)
+        importlib.import_module(outer)
+        self.assertEqual([1, 2], seen)
+        self.assertEqual('', self.log.output)
+
     def _slow_module(self, name, last_line):
         self._module(name)
         path = os.path.join(self.directory, f'{name}.py')
