@@ -81,7 +81,7 @@ LATER = (
 )
 
 
-def _run(code):
+def run(code):
     found = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(code)],
         capture_output=True,
@@ -95,11 +95,11 @@ def _run(code):
 
 class ProcessTest(base.TestCase):
     def test_set_up_imports_little(self):
-        printed = _run(f'{START}\n    print(*loaded(*{LATER}))')
+        printed = run(f'{START}\n    print(*loaded(*{LATER}))')
         self.assertEqual([], printed)
 
     def test_nor_does_a_process_without_a_span(self):
-        printed = _run(
+        printed = run(
             f"""{START}
     assert oslo_tracing.stats()['enabled']
     assert oslo_tracing.stats()['exporters'] == ['otlp']
@@ -113,7 +113,7 @@ class ProcessTest(base.TestCase):
         self.assertEqual([], printed)
 
     def test_the_first_span_does(self):
-        printed = _run(
+        printed = run(
             f"""{START}
     from opentelemetry import trace
     with oslo_tracing.span('first', root=True):
@@ -126,30 +126,9 @@ class ProcessTest(base.TestCase):
             ['opentelemetry.sdk', 'oslo_tracing.exporters.otlp'], printed
         )
 
-    def test_a_fork_while_it_is_made_records_in_both(self):
-        printed = _run(
-            f"""{START}
-    import os
-    make, pids = tracing._make, []
-    def fork_and_make():
-        # As the handler of a signal may.
-        pids.append(os.fork())
-        return make()
-    tracing.later(fork_and_make)
-    said = []
-    for name in ('first', 'second'):
-        with oslo_tracing.span(name, root=True):
-            said.append(oslo_tracing.current_trace_id() is not None)
-    if pids == [0]:
-        os._exit(0 if said == [True, True] else 1)
-    print(os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]), *said)
-            """
-        )
-        self.assertEqual(['0', 'True', 'True'], printed)
-
     def test_under_eventlet_set_up_imports_all(self):
         # Green threads share a lock of an import with the exporter's.
-        printed = _run(
+        printed = run(
             f"""
     import eventlet
     eventlet.monkey_patch()
