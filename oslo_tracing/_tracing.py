@@ -232,18 +232,18 @@ class _Tracer(_ready.Tracer):
 
     def _tracer(self) -> trace.Tracer:
         made = self._tracing.provider
-        # Here, since it brings the SDK.
+        name = f'oslo_tracing.{self._integration}'
+        if made is _NOTHING.provider:
+            return made.get_tracer(name)
+        # Here, since it brings the SDK; and not before it is there whole.
         from oslo_tracing import provider
 
         tracer = made.get_tracer(
-            f'oslo_tracing.{self._integration}',
-            provider.own_version(),
-            attributes.SCHEMA_URL,
+            name, provider.own_version(), attributes.SCHEMA_URL
         )
-        if made is not _NOTHING.provider:
-            # From the second span on there is no way round over here.
-            self.start_span = tracer.start_span  # type: ignore[method-assign]
-            self.start_ready = (  # type: ignore[method-assign]
-                _ready.starter(tracer)
-            )
+        # From the second span on there is no way round over here.
+        self.start_span = tracer.start_span  # type: ignore[method-assign]
+        self.start_ready = (  # type: ignore[method-assign]
+            _ready.starter(tracer)
+        )
         return tracer

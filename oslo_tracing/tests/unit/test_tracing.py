@@ -217,6 +217,21 @@ class TracingTest(base.TestCase):
         self.assertFalse(started[0].is_recording())
         self.assertEqual(1, len(started))
 
+    def test_it_may_start_while_half_of_it_is_imported(self):
+        tracing = self._set_up()
+        make, started = tracing._make, []
+
+        def make_and_start():
+            # As a finalizer may, at any line of a module.
+            with fixtures.MonkeyPatch('oslo_tracing.provider.own_version'):
+                started.append(tracing.tracer('http').start_span('x'))
+            return make()
+
+        tracing.later(make_and_start)
+        self.assertIsNotNone(tracing.processor)
+        self.assertEqual([False], [one.is_recording() for one in started])
+        self.assertNotIn('failed', self.logged.output)
+
     def test_no_fork_comes_between(self):
         tracing = self._set_up()
         free = []
