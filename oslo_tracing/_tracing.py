@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
+import logging
+import os
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
 
 
+LOG = logging.getLogger(__name__)
+
 #: Seconds that a thread waits for another that makes what records. That may
 #: log, and wait for a lock of the log that who asks here holds.
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 
 
 class Parts:
@@ -104,7 +108,8 @@ class Tracing:
         self.undo = contextlib.ExitStack()
         self.exports = False
         self._make: Callable[[], Parts] | None = None
-        self._is_making = False
+        #: The process in which a thread is at it, 0 where none is.
+        self._making_in = 0
 
     def __getattr__(self, name: str) -> Any:
         # Only for what is not there yet.
@@ -114,15 +119,24 @@ class Tracing:
         if not _at_fork.HELD_OFF.enter(_PATIENCE):
             return getattr(_NOTHING, name)
         try:
-            if self._is_making:
+            pid = os.getpid()
+            if self._making_in == pid:
                 # As when a line that is logged meanwhile goes out over HTTP.
                 return getattr(_NOTHING, name)
+            if name not in vars(self) and self._making_in:
+                # What that thread was importing is locked here for ever.
+                vars(self).update(vars(_NOTHING))
+                LOG.warning(
+                    'Process %d records no spans: it was forked while its '
+                    'parent began to, and could not wait.',
+                    pid,
+                )
             if name not in vars(self):
-                self._is_making = True
+                self._making_in = pid
                 try:
                     vars(self).update(vars(self._made()))
                 finally:
-                    self._is_making = False
+                    self._making_in = 0
             return vars(self)[name]
         finally:
             _at_fork.HELD_OFF.__exit__()
@@ -218,18 +232,18 @@ class _Tracer(_ready.Tracer):
 
     def _tracer(self) -> trace.Tracer:
         made = self._tracing.provider
-        # Here, since it brings the SDK.
+        name = f'oslo_tracing.{self._integration}'
+        if made is _NOTHING.provider:
+            return made.get_tracer(name)
+        # Here, since it brings the SDK; and not before it is there whole.
         from oslo_tracing import provider
 
         tracer = made.get_tracer(
-            f'oslo_tracing.{self._integration}',
-            provider.own_version(),
-            attributes.SCHEMA_URL,
+            name, provider.own_version(), attributes.SCHEMA_URL
         )
-        if made is not _NOTHING.provider:
-            # From the second span on there is no way round over here.
-            self.start_span = tracer.start_span  # type: ignore[method-assign]
-            self.start_ready = (  # type: ignore[method-assign]
-                _ready.starter(tracer)
-            )
+        # From the second span on there is no way round over here.
+        self.start_span = tracer.start_span  # type: ignore[method-assign]
+        self.start_ready = (  # type: ignore[method-assign]
+            _ready.starter(tracer)
+        )
         return tracer

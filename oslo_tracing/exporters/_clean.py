@@ -204,6 +204,7 @@ class Cleaner:
             return
         self._globs = globs
         self._known.clear()
+        self._scope = None
         self._is_excluded = None
         if globs:
             pattern = '|'.join(map(fnmatch.translate, globs))

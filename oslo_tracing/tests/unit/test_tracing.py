@@ -81,7 +81,7 @@ LATER = (
 )
 
 
-def _run(code):
+def run(code):
     found = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(code)],
         capture_output=True,
@@ -95,11 +95,11 @@ def _run(code):
 
 class ProcessTest(base.TestCase):
     def test_set_up_imports_little(self):
-        printed = _run(f'{START}\n    print(*loaded(*{LATER}))')
+        printed = run(f'{START}\n    print(*loaded(*{LATER}))')
         self.assertEqual([], printed)
 
     def test_nor_does_a_process_without_a_span(self):
-        printed = _run(
+        printed = run(
             f"""{START}
     assert oslo_tracing.stats()['enabled']
     assert oslo_tracing.stats()['exporters'] == ['otlp']
@@ -113,7 +113,7 @@ class ProcessTest(base.TestCase):
         self.assertEqual([], printed)
 
     def test_the_first_span_does(self):
-        printed = _run(
+        printed = run(
             f"""{START}
     from opentelemetry import trace
     with oslo_tracing.span('first', root=True):
@@ -126,30 +126,9 @@ class ProcessTest(base.TestCase):
             ['opentelemetry.sdk', 'oslo_tracing.exporters.otlp'], printed
         )
 
-    def test_a_fork_while_it_is_made_records_in_both(self):
-        printed = _run(
-            f"""{START}
-    import os
-    make, pids = tracing._make, []
-    def fork_and_make():
-        # As the handler of a signal may.
-        pids.append(os.fork())
-        return make()
-    tracing.later(fork_and_make)
-    said = []
-    for name in ('first', 'second'):
-        with oslo_tracing.span(name, root=True):
-            said.append(oslo_tracing.current_trace_id() is not None)
-    if pids == [0]:
-        os._exit(0 if said == [True, True] else 1)
-    print(os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]), *said)
-            """
-        )
-        self.assertEqual(['0', 'True', 'True'], printed)
-
     def test_under_eventlet_set_up_imports_all(self):
         # Green threads share a lock of an import with the exporter's.
-        printed = _run(
+        printed = run(
             f"""
     import eventlet
     eventlet.monkey_patch()
@@ -237,6 +216,21 @@ class TracingTest(base.TestCase):
         self.assertTrue(tracing.may_force())
         self.assertFalse(started[0].is_recording())
         self.assertEqual(1, len(started))
+
+    def test_it_may_start_while_half_of_it_is_imported(self):
+        tracing = self._set_up()
+        make, started = tracing._make, []
+
+        def make_and_start():
+            # As a finalizer may, at any line of a module.
+            with fixtures.MonkeyPatch('oslo_tracing.provider.own_version'):
+                started.append(tracing.tracer('http').start_span('x'))
+            return make()
+
+        tracing.later(make_and_start)
+        self.assertIsNotNone(tracing.processor)
+        self.assertEqual([False], [one.is_recording() for one in started])
+        self.assertNotIn('failed', self.logged.output)
 
     def test_no_fork_comes_between(self):
         tracing = self._set_up()

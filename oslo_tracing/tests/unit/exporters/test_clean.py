@@ -292,6 +292,20 @@ class CleanTest(base.TestCase):
         self.settings.excluded_attributes = []
         self.assertIs(span, self.cleaner.clean(span))
 
+    def test_so_they_may_where_they_are_of_the_scope(self):
+        scope = instrumentation.InstrumentationScope(
+            'theirs', attributes={'a': 1, 'b': 2}
+        )
+        span = _span(instrumentation_scope=scope)
+        self.assertIs(span, self.cleaner.clean(span))
+
+        self.settings.excluded_attributes = ['a']
+        found = self.cleaner.clean(span).instrumentation_scope
+        self.assertEqual({'b': 2}, dict(found.attributes))
+
+        self.settings.excluded_attributes = []
+        self.assertIs(span, self.cleaner.clean(span))
+
     def test_times_that_no_reader_takes_are_bounded(self):
         span = self._one(
             start_time=1234.5,
