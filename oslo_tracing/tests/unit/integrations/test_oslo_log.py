@@ -117,8 +117,7 @@ class OsloLogTest(base.TestCase):
         done = subprocess.run(
             [sys.executable, '-c', _OFF], capture_output=True, text=True
         )
-        self.assertEqual('', done.stderr)
-        self.assertEqual('True\n/ off\n', done.stdout)
+        self.assertEqual('True\n/ off\n', done.stdout, done.stderr)
 
     def test_while_off_a_handler_may_have_named_them_before(self):
         self._unwrapped()
