@@ -130,6 +130,8 @@ class PageTestCase(base.TestCase):
         )
 
     def _one(self, css):
+        # Rows are drawn with the next frame.
+        self._until(lambda: self._all(css))
         return self.driver.find_element(By.CSS_SELECTOR, css)
 
     def _all(self, css):
@@ -137,6 +139,10 @@ class PageTestCase(base.TestCase):
 
 
 class ReportPageTest(PageTestCase):
+    def _shows(self, rows):
+        """Wait until there are so many rows: they are drawn by frames."""
+        self._until(lambda: self._rows() == rows)
+
     def _rows(self):
         """Return how many rows the list has, drawn or scrolled away."""
         return self.driver.execute_script(
@@ -164,7 +170,7 @@ class ReportPageTest(PageTestCase):
 
     def test_clicks_searches_zooms_folds_and_filters(self):
         self._open(html.page(_boot(1000)))
-        self.assertEqual(1000, self._rows())
+        self._shows(1000)
 
         self._one('#search').send_keys('number = 777')
         self.assertEqual('1 hit', self._one('#hits').text)
@@ -184,20 +190,20 @@ class ReportPageTest(PageTestCase):
         self.assertEqual(whole, self._axis())
 
         self._one('#collapse').click()
-        self.assertEqual(1, self._rows())
+        self._shows(1)
         self._one('#next').click()
         self.assertEqual('SELECT instances', self._chosen())
         self._one('#collapse').click()
         self._one('.row .fold').click()
-        self.assertEqual(51, self._rows())
+        self._shows(51)
         self._one('#expand').click()
-        self.assertEqual(1000, self._rows())
+        self._shows(1000)
 
         self._one('#errors').click()
-        self.assertEqual(1, self._rows())
+        self._shows(1)
         self._one('#errors').click()
         select.Select(self._one('#kind')).select_by_value('client')
-        self.assertEqual(949, self._rows())
+        self._shows(949)
         select.Select(self._one('#service')).select_by_visible_text(
             'service-3'
         )
@@ -215,15 +221,15 @@ class ReportPageTest(PageTestCase):
         )
         chip.click()
         self.assertEqual('true', chip.get_attribute('aria-pressed'))
-        self.assertEqual(20, self._rows())
+        self._shows(20)
         self.assertFalse(self._one('#none').is_displayed())
         self._one('#errors').click()
-        self.assertEqual(0, self._rows())
+        self._shows(0)
         self.assertTrue(self._one('#none').is_displayed())
         self._one('#errors').click()
         chip.click()
         self.assertEqual('false', chip.get_attribute('aria-pressed'))
-        self.assertEqual(200, self._rows())
+        self._shows(200)
         self._harmless()
 
     def test_statements_without_spans_are_told(self):
@@ -293,9 +299,9 @@ class ReportPageTest(PageTestCase):
         self._press(Keys.ARROW_LEFT)
         self.assertEqual('step 101', self._chosen())
         self._press(Keys.ARROW_LEFT)
-        self.assertEqual(181, self._rows())
+        self._shows(181)
         self._press(Keys.ARROW_RIGHT)
-        self.assertEqual(200, self._rows())
+        self._shows(200)
         self._press(Keys.END)
         self.assertEqual('SELECT instances', self._chosen())
         self._press(Keys.HOME, Keys.ARROW_DOWN)
@@ -306,9 +312,9 @@ class ReportPageTest(PageTestCase):
         self._press('0')
         self.assertEqual(whole, self._axis())
         self._press('C')
-        self.assertEqual(1, self._rows())
+        self._shows(1)
         self._press('E')
-        self.assertEqual(200, self._rows())
+        self._shows(200)
         self._harmless()
 
     def test_hostile_values_do_nothing(self):
@@ -360,11 +366,11 @@ class ReportPageTest(PageTestCase):
         ):
             span.parent_id = before.span_id
         self._open(html.page(made.trace()))
-        self.assertEqual(101_000, self._rows())
+        self._shows(101_000)
         self._press(Keys.END, Keys.ENTER)
         self.assertIn('round', self._chosen())
         self._press('C', Keys.HOME)
-        self.assertEqual(2, self._rows())
+        self._shows(2)
         self._one('#search').send_keys('deep 99999')
         self.assertEqual('1 hit', self._one('#hits').text)
         self._one('#next').click()
@@ -395,7 +401,7 @@ class ReportPageTest(PageTestCase):
 
         self._open(html.page(trace))
 
-        self.assertEqual(1067, self._rows())
+        self._shows(1067)
         services = {span.service for span in trace.spans}
         self.assertEqual(
             len(services), len(self._all('#chips [data-service]'))
