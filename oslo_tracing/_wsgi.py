@@ -189,7 +189,7 @@ class Server:
             )
         finally:
             context.forget_trace_id(wanted)
-        current = _current.with_span(span, context.unforced(parentage.context))
+        current = parentage.context
         started = span.get_span_context()
         traceresponse = None
         if parentage.believed:
@@ -204,7 +204,7 @@ class Server:
             # one request.
             current = context.offer_request_id(current, started)
         request = _wsgi_request.Request(
-            environ, span, context.root(current), traceresponse
+            environ, span, context.root(current, span), traceresponse
         )
         if span.is_recording():
             if told is None:

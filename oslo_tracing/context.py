@@ -133,19 +133,6 @@ def forced(current: otel_context.Context) -> bool:
     return _FORCED in current
 
 
-def unforced(current: otel_context.Context) -> otel_context.Context:
-    """Return a context without the mark of :func:`force`.
-
-    For what runs below the span that was asked for. A root that a service
-    starts there is a trace of its own, for which nobody has asked.
-    """
-    if _FORCED not in current:
-        return current
-    return otel_context.Context(
-        {key: value for key, value in current.items() if key != _FORCED}
-    )
-
-
 def granted(current: otel_context.Context) -> bool:
     """Say whether what a context asks for was granted already."""
     return current.get(_FORCED) is True
@@ -233,8 +220,9 @@ def root(
 ) -> otel_context.Context:
     """Return the same for what is first of a trace in this process.
 
-    :param span: to be the active one there, so that nothing is asked for
-        by :func:`force` any more; None for the one that is.
+    :param span: to be the active one there, None for the one that is. The
+        mark of :func:`force` was for that span: a root that a service starts
+        below it is a trace of its own, for which nobody has asked.
     :param more: what else is to be in it.
     :returns: what :func:`ended` is to be called with.
     """

@@ -166,9 +166,7 @@ class Encoder:
             ready,
         ) = span.plain()
         trace_id, span_id, _remote, flags, _state, _valid = context
-        ids = _ids(
-            b'\n\x10', trace_id >> 64, trace_id & _LOW, b'\x12\x08', span_id
-        )
+        ids = _ids_of(trace_id, span_id)
         flags &= _DEFINED
         above = b''
         if parent is not None:
@@ -203,7 +201,7 @@ class Encoder:
     def _span(self, span: sdk_trace.ReadableSpan) -> bytes:
         pairs = self._pairs
         context: Any = span.context
-        fields = [_ids_of(context)]
+        fields = [_ids_of(context.trace_id, context.span_id)]
         state = context.trace_state
         if state:
             fields += (b'\x1a', pairs.name(_state(state)))
@@ -251,7 +249,7 @@ class Encoder:
 
     def _link(self, link: trace.Link) -> bytes:
         context = link.context
-        fields = [_ids_of(context)]
+        fields = [_ids_of(context.trace_id, context.span_id)]
         if context.trace_state:
             fields += (
                 b'\x1a',
@@ -310,15 +308,10 @@ class Encoder:
         return kept[1:]
 
 
-def _ids_of(context: Any) -> bytes:
+def _ids_of(trace_id: int, span_id: int) -> bytes:
     """Return the ids with which a ``Span`` and a ``Link`` begin."""
-    trace_id = context.trace_id
     return _ids(
-        b'\n\x10',
-        trace_id >> 64,
-        trace_id & _LOW,
-        b'\x12\x08',
-        context.span_id,
+        b'\n\x10', trace_id >> 64, trace_id & _LOW, b'\x12\x08', span_id
     )
 
 

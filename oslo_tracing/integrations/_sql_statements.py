@@ -109,10 +109,7 @@ class StatementCache:
         :param dialect_name: SQLAlchemy's name of the dialect.
         :param batch: whether it is executed many times in one span.
         """
-        kind = None
-        if compiled is not None:
-            made = getattr(compiled, 'statement', None)
-            kind = getattr(made, '__visit_name__', None)
+        kind = _kind_of(compiled)
         key = (statement, kind, has_parameters, dialect_name, batch)
         facts = self._young.get(key)
         if facts is not None:

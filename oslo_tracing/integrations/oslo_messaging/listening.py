@@ -130,7 +130,8 @@ class Receiver(attached.Attached):
         )
         destination = _destination(place, incoming)
         key = (event_type, priority, destination)
-        if type(event_type) is str and type(priority) is str:
+        is_text = type(event_type) is str and type(priority) is str
+        if is_text:
             known: _ready.Ready | None = place.kept.get(key)
             if known is not None:
                 return known
@@ -142,7 +143,7 @@ class Receiver(attached.Attached):
                 place, describing.PROCESS, destination, kind, priority
             ),
         )
-        if type(event_type) is str and type(priority) is str:
+        if is_text:
             place.keep(key, found)
         return found
 
