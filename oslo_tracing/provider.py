@@ -67,23 +67,27 @@ class UrandomIds(id_generator.IdGenerator):
     is known by its pid, since uWSGI runs no hooks after a fork.
     """
 
+    #: What it gives needs no second look.
+    are_valid = True
+
     def __init__(self) -> None:
-        self._fetched: tuple[int, list[int]] = (0, [])
+        self._fetched: dict[int, list[int]] = {}
 
     def generate_span_id(self) -> int:
         """Return 64 random bits, not all of them 0."""
-        while True:
-            pid, numbers = self._fetched
-            if pid != os.getpid() or not numbers:
-                numbers = list(_NUMBERS.unpack(os.urandom(_NUMBERS.size)))
-                self._fetched = (os.getpid(), numbers)
-            try:
-                # One operation: no two threads get the same.
-                number = numbers.pop()
-            except IndexError:
-                continue
-            if number:
-                return number
+        try:
+            # One operation: no two threads get the same.
+            return self._fetched[os.getpid()].pop()
+        except (KeyError, IndexError):
+            return self._fetch()
+
+    def _fetch(self) -> int:
+        """Return one of what is fetched anew, and keep the others."""
+        numbers = _NUMBERS.unpack(os.urandom(_NUMBERS.size))
+        others: list[int] = [number for number in numbers if number]
+        one = others.pop()
+        self._fetched = {os.getpid(): others}
+        return one
 
     def generate_trace_id(self) -> int:
         wanted = context.wanted_trace_id()
