@@ -89,21 +89,38 @@ class Pipeline(sdk_trace.SpanProcessor):
             context: Any = span.get_span_context()
             if context is None or not context[_current.FLAGS] & _SAMPLED:
                 return
-            if not self._builders:
-                return
-            if self._closed:
-                self.stats.dropped(counters.SHUT_DOWN)
-                return
             worker = self._workers.get(os.getpid())
-            if worker is None:
-                worker = self._new_worker()
-            worker.put(span)
-            if self._lines is not None:
-                self._lines.attend()
-            if worker.delivery.trouble is not None:
-                self._tell(worker)
+            if (
+                worker is None
+                or len(worker.queue) >= worker.room
+                or worker.delivery.trouble is not None
+                or self._lines is not None
+            ):
+                self._put(span, worker)
+                return
+            worker.queue.append(span)
+            if worker.stopped:
+                # It was stopped, and has counted what was left, meanwhile.
+                worker.drop_queue()
         except Exception:
             _guard.report('queueing a span for export')
+
+    def _put(
+        self, span: sdk_trace.ReadableSpan, worker: _worker.Worker | None
+    ) -> None:
+        """Do the same with a worker that may need more than the span."""
+        if not self._builders:
+            return
+        if self._closed:
+            self.stats.dropped(counters.SHUT_DOWN)
+            return
+        if worker is None:
+            worker = self._new_worker()
+        worker.put(span)
+        if self._lines is not None:
+            self._lines.attend()
+        if worker.delivery.trouble is not None:
+            self._tell(worker)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Export what is queued.

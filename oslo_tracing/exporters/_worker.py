@@ -44,6 +44,10 @@ class Worker:
     :param builders: for each exporter a function that makes it, by name.
     :param resource: tells what the spans of this process belong to.
     :param stats: where spans are counted.
+    :ivar queue: spans that wait for the thread.
+    :ivar room: while fewer spans wait than this, and exporters are not in
+        trouble, a span needs only to be put into the queue.
+    :ivar stopped: but then :meth:`drop_queue` is to be called after that.
     """
 
     def __init__(
@@ -64,10 +68,11 @@ class Worker:
         self._start_lock = self._threading.Lock()
         self._flushes: collections.deque[_Flush] = collections.deque()
         self._stopping = False
-        self._stopped = False
+        self.stopped = False
+        self.room = 0
         self._quiet: _quiet.QuietLoggers | None = None
-        self._queue: collections.deque[sdk_trace.ReadableSpan]
-        self._queue = collections.deque()
+        self.queue: collections.deque[sdk_trace.ReadableSpan]
+        self.queue = collections.deque()
         self.delivery = _delivery.Delivery(settings, builders, resource, stats)
 
     def put(self, span: sdk_trace.ReadableSpan) -> None:
@@ -76,7 +81,7 @@ class Worker:
         A new span is dropped when the queue is full. Threads that look at
         its length at the same moment may each add one more.
         """
-        queue = self._queue
+        queue = self.queue
         length = len(queue)
         if length >= self._most:
             self._stats.dropped(counters.QUEUE_FULL)
@@ -92,9 +97,9 @@ class Worker:
             and not self.delivery.all_wait()
         ):
             self._wake.set()
-        if self._stopped:
+        if self.stopped:
             # It came in while stop() was counting what is left.
-            self._drop_queue()
+            self.drop_queue()
 
     def flush(self, timeout: float) -> bool:
         """Export what is queued now.
@@ -105,7 +110,7 @@ class Worker:
             receiver.
         """
         if self._thread is None:
-            return not self._queue
+            return not self.queue
         flush = _Flush(self._threading.Event(), self.delivery.lost)
         self._flushes.append(flush)
         self._wake.set()
@@ -116,7 +121,7 @@ class Worker:
     def state(self) -> tuple[int, bool]:
         """Say how many spans wait, and whether the thread runs."""
         thread = self._thread
-        waiting = len(self._queue) + self.delivery.owed()
+        waiting = len(self.queue) + self.delivery.owed()
         return waiting, thread is not None and thread.is_alive()
 
     def stop(self, timeout: float) -> None:
@@ -127,6 +132,7 @@ class Worker:
         """
         self.delivery.deadline = time.monotonic() + timeout
         self._stopping = True
+        self.room = 0
         thread = self._thread
         if thread is not None:
             self._wake.set()
@@ -134,8 +140,8 @@ class Worker:
             if thread.is_alive():
                 self.delivery.abandoned = True
                 self.delivery.lose(counters.SHUT_DOWN, self.delivery.owed())
-        self._stopped = True
-        self._drop_queue()
+        self.stopped = True
+        self.drop_queue()
         if self._quiet is not None and not self.delivery.abandoned:
             self._quiet.close()
 
@@ -144,7 +150,7 @@ class Worker:
 
         Queued spans are the parent's to export.
         """
-        self._queue.clear()
+        self.queue.clear()
         if self._quiet is not None:
             self._quiet.close()
         self.delivery.disown()
@@ -167,6 +173,8 @@ class Worker:
                 self._quiet.close()
                 raise
             self._thread = thread
+            # The last one of a batch has to wake it.
+            self.room = self._batch_size - 1
 
     def _run(self) -> None:
         # For the life of the thread: neither our integrations nor those of
@@ -184,7 +192,7 @@ class Worker:
 
     def _rest(self) -> float:
         """Return how long to sleep, in seconds, unless woken."""
-        if len(self._queue) >= self._batch_size and (
+        if len(self.queue) >= self._batch_size and (
             not self.delivery.all_wait()
         ):
             # It was filled while an exporter that waited had its turn.
@@ -198,7 +206,7 @@ class Worker:
         While every exporter waits for its receiver the queue stays as it is.
         """
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
-        left = len(self._queue)
+        left = len(self.queue)
         now = time.monotonic()
         # Whoever flushes or stops wants it tried now, whatever was agreed.
         self.delivery.try_again(
@@ -220,16 +228,18 @@ class Worker:
 
     def _take(self, count: int) -> list[sdk_trace.ReadableSpan]:
         batch: list[sdk_trace.ReadableSpan] = []
+        put, take = batch.append, self.queue.popleft
         try:
-            while len(batch) < count:
-                batch.append(self._queue.popleft())
+            for _ in range(count):
+                put(take())
         except IndexError:
             pass
         return batch
 
-    def _drop_queue(self) -> None:
+    def drop_queue(self) -> None:
+        """Count what came in when nobody exports any more."""
         self.delivery.lose(
-            counters.SHUT_DOWN, len(self._take(len(self._queue)))
+            counters.SHUT_DOWN, len(self._take(len(self.queue)))
         )
 
 
