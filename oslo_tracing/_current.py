@@ -43,6 +43,7 @@ SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
 SUPPRESS_PLAIN = 'suppress_instrumentation'
 SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 
+_SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
 #: Of these a context has none where :func:`unrecorded` finds something.
 _MORE_TO_IT = frozenset(
     (BAGGAGE_KEY, SUPPRESS_ALL, SUPPRESS_PLAIN, SUPPRESS_HTTP)
@@ -118,8 +119,8 @@ def with_span(
     return otel_context.Context(values)
 
 
-# Whether a span context is what its constructor is known to make.
-_KNOWN = tuple(
+#: Whether a span context is what its constructor is known to make.
+KNOWN = tuple(
     trace.SpanContext(
         5, 6, False, trace.TraceFlags(1), trace.DEFAULT_TRACE_STATE
     )
@@ -134,7 +135,7 @@ def span_context(
     state: trace.TraceState,
 ) -> trace.SpanContext:
     """Return the same as the constructor, in a fifth of the time."""
-    if _KNOWN and 0 < trace_id < 2**128 and 0 < span_id < 2**64:
+    if KNOWN and 0 < trace_id < 2**128 and 0 < span_id < 2**64:
         return tuple.__new__(
             trace.SpanContext,
             (trace_id, span_id, is_remote, flags, state, True),
@@ -145,6 +146,13 @@ def span_context(
 def is_sampled(span_context: Any) -> bool:
     """Say whether a span context is valid, and its trace recorded."""
     return bool(span_context[VALID] and span_context[FLAGS] & _SAMPLED)
+
+
+def is_suppressed(where: otel_context.Context) -> bool:
+    """Say whether nothing at all is to be recorded under a context."""
+    return not _SUPPRESSING.isdisjoint(where) and bool(
+        where.get(SUPPRESS_ALL) or where.get(SUPPRESS_PLAIN)
+    )
 
 
 class Unrecorded:

@@ -36,7 +36,7 @@ class Ready:
     :param kind: of the spans.
     :param attributes: never changed from now on.
     :ivar checked_for: of whose limits it is known whether it keeps to them.
-    :ivar is_whole: whether it does, so that spans may share it.
+    :ivar whole_for: the same where it does, so that spans may share it.
     :ivar encoded: what an encoder has made of it; the same, whoever does.
     """
 
@@ -44,9 +44,9 @@ class Ready:
         'attributes',
         'checked_for',
         'encoded',
-        'is_whole',
         'kind',
         'name',
+        'whole_for',
     )
 
     def __init__(
@@ -59,7 +59,7 @@ class Ready:
         self.kind = kind
         self.attributes = attributes
         self.checked_for: object = None
-        self.is_whole = False
+        self.whole_for: object = None
         self.encoded: tuple[bytes, bytes] | None = None
 
 
@@ -71,7 +71,7 @@ class Tracer(trace.Tracer):
         self,
         ready: Ready,
         where: otel_context.Context,
-        own: dict[str, int] | None = None,
+        own: dict[str, Any] | None = None,
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
     ) -> trace.Span:
@@ -79,8 +79,9 @@ class Tracer(trace.Tracer):
 
         :param ready: shared with other spans, where the limits allow that.
         :param where: the context with its parent.
-        :param own: what it has beside that: names of ours, and numbers of
-            64 bits at most.
+        :param own: what it has beside that, a dict of its own: names of
+            ours, numbers of 64 bits at most, and texts in ASCII that are no
+            longer than the limit for attributes.
         :param links: to other spans.
         :param start_time: nanoseconds since the epoch, by default now.
         """
@@ -94,7 +95,7 @@ def starter(tracer: trace.Tracer) -> Callable[..., trace.Span]:
     def start_ready(
         ready: Ready,
         where: otel_context.Context,
-        own: dict[str, int] | None = None,
+        own: dict[str, Any] | None = None,
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
     ) -> trace.Span:

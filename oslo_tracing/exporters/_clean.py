@@ -54,6 +54,7 @@ _OURS: Final = 'oslo_tracing'
 _MAX_TIME: Final = 2**63 - 1
 # Tracers of ours that are remembered.
 _MAX_KNOWN: Final = 256
+_NOBODY: Final[dict[int, Any]] = {}
 
 
 class Cleaner:
@@ -91,6 +92,34 @@ class Cleaner:
             ]
             | None
         ) = None
+
+    def all(
+        self,
+        spans: Sequence[sdk_trace.ReadableSpan],
+        lose: Callable[[Exception], object],
+    ) -> list[sdk_trace.ReadableSpan]:
+        """Return spans as they may be exported.
+
+        :param spans: ended spans.
+        :param lose: called with what is wrong for each of which no valid
+            span can be made.
+        """
+        self._look_at_globs()
+        as_they_are = self._known if self._is_excluded is None else _NOBODY
+        found: list[sdk_trace.ReadableSpan] = []
+        for span in spans:
+            if (
+                type(span) is _span.Span
+                and not span.rough
+                and id(span.shared) in as_they_are
+            ):
+                found.append(span)
+                continue
+            try:
+                found.append(self.clean(span))
+            except Exception as error:
+                lose(error)
+        return found
 
     def clean(self, span: sdk_trace.ReadableSpan) -> sdk_trace.ReadableSpan:
         """Return the span as it may be exported.

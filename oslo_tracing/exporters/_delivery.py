@@ -142,7 +142,9 @@ class Delivery:
         One that has to wait is passed over, and owes the batch.
         """
         self._cleaning = len(batch)
-        clean = self._cleaned(batch)
+        clean = self._cleaner.all(
+            batch, lambda error: self.lose(counters.ENCODING, 1, _words(error))
+        )
         self._cleaning = 0
         if not clean:
             return
@@ -192,15 +194,6 @@ class Delivery:
         self._stats.dropped(cause, count, why)
         if why or self.trouble is None:
             self.trouble = why or cause
-
-    def _cleaned(self, batch: _Spans) -> list[sdk_trace.ReadableSpan]:
-        clean = []
-        for span in batch:
-            try:
-                clean.append(self._cleaner.clean(span))
-            except Exception as error:
-                self.lose(counters.ENCODING, 1, _words(error))
-        return clean
 
     def _has_room(self, owed: _owed.Owed, count: int) -> bool:
         return owed.count + count <= self._settings.max_queue_size

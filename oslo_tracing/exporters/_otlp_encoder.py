@@ -20,6 +20,7 @@ does. What recurs is kept encoded: resource, scope, names, most attributes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import struct
 from typing import Any
@@ -28,7 +29,7 @@ from typing import Final
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 
-from oslo_tracing import _current
+from oslo_tracing import _ready
 from oslo_tracing.exporters import _protobuf
 from oslo_tracing.tracer import _span
 
@@ -41,6 +42,7 @@ _UINT32: Final = 2**32 - 1
 _TIME: Final = 2**64 - 1
 
 _ids = struct.Struct('>2sQQ2sQ').pack
+_ids_below = struct.Struct('>2sQQ2sQ2sQ').pack
 _parent_id = struct.Struct('>2sQ').pack
 _times = struct.Struct('<cQcQ').pack
 _time = struct.Struct('<cQ').pack
@@ -56,46 +58,29 @@ _KINDS: Final = {
 }
 _UNSET: Final = trace.StatusCode.UNSET
 
-# Of spans that are ours: the flags of W3C that are defined, and whether the
-# parent is remote; and a status without a description.
-_DEFINED: Final = 0x03
-_FLAGS: Final = {
-    flags: b'\x85\x01' + _flags(flags | _HAS_IS_REMOTE)
-    for flags in (*range(4), *range(_IS_REMOTE, _IS_REMOTE + 4))
-}
 _STATUSES: Final = {
     id(code): b'z\x02\x18' + _protobuf.varint(code.value)
     for code in trace.StatusCode
 }
 _STATUSES[id(_UNSET)] = b'z\x00'
+# How spans of ours end: a status without a description, the flags of W3C that
+# are defined, and whether the parent is remote.
+_ENDS: Final = {
+    (status, flags): encoded + b'\x85\x01' + _flags(flags | _HAS_IS_REMOTE)
+    for status, encoded in _STATUSES.items()
+    for flags in (*range(4), *range(_IS_REMOTE, _IS_REMOTE + 4))
+}
+_UNSET_ENDS: Final = {
+    flags: end
+    for (status, flags), end in _ENDS.items()
+    if status == id(_UNSET)
+}
 
 #: Resources and scopes that are kept encoded.
 _KEPT: Final = 64
 
 _varint = _protobuf.varint
 _sized = _protobuf.sized
-
-
-class Encoded:
-    """A span's ``Span``, and what it is grouped by.
-
-    :ivar span: whose.
-    :ivar data: the message.
-    :ivar shared: what it has in common with others, None where only its
-        resource and scope can tell.
-    """
-
-    __slots__ = ('data', 'shared', 'span')
-
-    def __init__(
-        self,
-        span: sdk_trace.ReadableSpan,
-        data: bytes,
-        shared: object = None,
-    ) -> None:
-        self.span = span
-        self.data = data
-        self.shared = shared
 
 
 class Encoder:
@@ -109,36 +94,49 @@ class Encoder:
         self._resources: dict[int, tuple[Any, bytes, bytes]] = {}
         self._scopes: dict[int, tuple[Any, bytes, bytes]] = {}
 
-    def encode(self, span: sdk_trace.ReadableSpan) -> Encoded:
-        """Encode one span, without its resource and scope.
-
-        :raises Exception: when it is none: without ids, or not of a kind.
-        """
-        if type(span) is _span.Span:
-            data = self._span(span) if span.rough else self._plain(span)
-            return Encoded(span, data, span.shared)
-        return Encoded(span, self._span(span))
-
-    def request(self, encoded: Sequence[Encoded]) -> bytes:
+    def request(
+        self,
+        spans: Sequence[sdk_trace.ReadableSpan],
+        lose: Callable[[sdk_trace.ReadableSpan, Exception], object],
+    ) -> bytes:
         """Return a request with the spans, by resource and scope.
 
         In the order of the first span of each.
+
+        :param spans: ended spans.
+        :param lose: called with each that is none, without ids or not of a
+            kind, and what is wrong with it.
+        :raises Exception: when that is a resource or a scope.
         """
         groups: list[tuple[Any, list[tuple[Any, list[bytes]]]]] = []
-        nearest: dict[tuple[int, ...], list[bytes]] = {}
-        for one in encoded:
-            span = one.span
-            # By identity first: the SDK hashes a resource by dumping it.
-            near: tuple[int, ...] = (id(one.shared),)
-            if one.shared is None:
-                near = id(span.resource), id(span.instrumentation_scope)
+        nearest: dict[Any, list[bytes]] = {}
+        near: Any
+        for span in spans:
+            try:
+                # By identity first: the SDK hashes a resource by dumping it.
+                if type(span) is _span.Span:
+                    near = id(span.shared)
+                    data = (
+                        self._span(span) if span.rough else self._plain(span)
+                    )
+                else:
+                    near = id(span.resource), id(span.instrumentation_scope)
+                    data = self._span(span)
+            except Exception as error:
+                lose(span, error)
+                continue
             fields = nearest.get(near)
             if fields is None:
                 scope = span.instrumentation_scope or None
                 fields = _group(_group(groups, span.resource), scope)
                 nearest[near] = fields
-            data = one.data
-            fields += (b'\x12', _varint(len(data)), data)
+            size = len(data)
+            fields += (_BEGINS[size] if size < _MOST else _begin(size), data)
+        return self._message(groups)
+
+    def _message(
+        self, groups: list[tuple[Any, list[tuple[Any, list[bytes]]]]]
+    ) -> bytes:
         message: list[bytes] = []
         for resource, scopes in groups:
             head, tail = self._resource(resource)
@@ -154,43 +152,52 @@ class Encoder:
 
     def _plain(self, span: _span.Span) -> bytes:
         """Encode one of ours that has only what nearly all have."""
-        (
-            context,
-            parent,
-            name,
-            kind,
-            start,
-            end,
-            found,
-            status,
-            ready,
-        ) = span.plain()
+        # As they are kept: each property takes as long as all of this.
+        context: Any = span._context
         trace_id, span_id, _remote, flags, _state, _valid = context
-        ids = _ids_of(trace_id, span_id)
-        flags &= _DEFINED
-        above = b''
-        if parent is not None:
-            above = _parent_id(b'"\x08', parent[_current.SPAN_ID])
-            if parent[_current.REMOTE]:
-                flags |= _IS_REMOTE
-        times = _times(b'9', start, b'A', end)
-        if ready is None or ready.name is not name:
-            fields = [ids, above, self._named(name, kind), times]
-            if ready is not None:
-                self._pairs.extend(fields, ready.attributes)
+        above: Any = span._parent
+        if above is None:
+            head = _ids_of(trace_id, span_id)
         else:
-            known = ready.encoded
-            if known is None:
-                known = ready.encoded = (
-                    self._named(name, kind),
-                    b''.join(self._pairs.encode(ready.attributes)),
-                )
-            fields = [ids, above, known[0], times, known[1]]
-        if found:
-            self._pairs.extend(fields, found)
-        fields.append(_STATUSES[id(status.status_code)])
-        fields.append(_FLAGS[flags])
+            _trace, parent_id, is_remote, _flags, _state, _valid = above
+            head = _ids_below(
+                b'\n\x10',
+                trace_id >> 64,
+                trace_id & _LOW,
+                b'\x12\x08',
+                span_id,
+                b'"\x08',
+                parent_id,
+            )
+            if is_remote:
+                flags |= _IS_REMOTE
+        ready, found, name = span.ready, span.own, span._name
+        times = _times(b'9', span._start_time, b'A', span._end_time)
+        end = _UNSET_ENDS[flags]
+        if span._status is not _span.NOT_SET:
+            end = _ENDS[id(span._status.status_code), flags]
+        if ready is None:
+            fields = [head, self._named(name, span._kind), times]
+        else:
+            named, shared = ready.encoded or self._known(ready)
+            if name is not ready.name:
+                named = self._named(name, span._kind)
+            if not found:
+                return b''.join((head, named, times, shared, end))
+            if not found.keys().isdisjoint(ready.attributes):
+                found, shared = {**ready.attributes, **found}, b''
+            fields = [head, named, times, shared]
+        fields += self._pairs.simple(found)
+        fields.append(end)
         return b''.join(fields)
+
+    def _known(self, ready: _ready.Ready) -> tuple[bytes, bytes]:
+        """Encode what is ready, once."""
+        ready.encoded = (
+            self._named(ready.name, ready.kind),
+            b''.join(self._pairs.encode(ready.attributes)),
+        )
+        return ready.encoded
 
     def _named(self, name: str, kind: trace.SpanKind) -> bytes:
         """Encode name and kind."""
@@ -313,6 +320,15 @@ def _ids_of(trace_id: int, span_id: int) -> bytes:
     return _ids(
         b'\n\x10', trace_id >> 64, trace_id & _LOW, b'\x12\x08', span_id
     )
+
+
+def _begin(size: int) -> bytes:
+    """Return what is before a span, in its scope."""
+    return b'\x12' + _varint(size)
+
+
+_MOST: Final = 2048
+_BEGINS: Final = tuple(_begin(size) for size in range(_MOST))
 
 
 def _group(groups: list[tuple[Any, list[Any]]], wanted: Any) -> list[Any]:

@@ -160,15 +160,11 @@ class Pairs:
         :param attributes: whatever was recorded; what is of no type that
             OTLP knows is described by its text.
         """
+        if not attributes:
+            return []
+        if type(attributes) is not dict:
+            attributes = _values.plain(attributes)
         fields: list[bytes] = []
-        if attributes:
-            if type(attributes) is not dict:
-                attributes = _values.plain(attributes)
-            self.extend(fields, attributes)
-        return fields
-
-    def extend(self, fields: list[bytes], attributes: dict[str, Any]) -> None:
-        """Append the same to what there is already."""
         texts, numbers = self._texts.get, self._numbers.get
         item: Any
         # list() is one operation; a late thread may still set one of them.
@@ -183,6 +179,22 @@ class Pairs:
             else:
                 encoded = self._pair(item[0], value(found))
             fields.append(encoded)
+        return fields
+
+    def simple(self, attributes: dict[str, Any]) -> list[bytes]:
+        """Return the same of texts, numbers and booleans, and no subclass."""
+        texts, other = self._texts.get, self._other
+        return [
+            texts(item) or other(item) for item in list(attributes.items())
+        ]
+
+    def _other(self, item: tuple[str, Any]) -> bytes:
+        kind = type(item[1])
+        if kind is str:
+            return self._text(item)
+        if kind is int:
+            return self._numbers.get(item) or self._number(item)
+        return self._pair(item[0], value(item[1]))
 
     def _text(self, item: tuple[str, str]) -> bytes:
         encoded = self._pair(item[0], b'\n' + sized(utf8(item[1])))

@@ -19,6 +19,7 @@ in here, so that a receiver that is down holds up no other exporter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import importlib
@@ -113,11 +114,11 @@ class Encoding(Protocol):
 
     probe: bytes
 
-    def encode(
-        self, span: sdk_trace.ReadableSpan
-    ) -> _otlp_encoder.Encoded: ...
-
-    def request(self, encoded: Sequence[_otlp_encoder.Encoded]) -> bytes: ...
+    def request(
+        self,
+        spans: _Spans,
+        lose: Callable[[sdk_trace.ReadableSpan, Exception], object],
+    ) -> bytes: ...
 
 
 class OtlpSpanExporter(export.SpanExporter):
@@ -159,7 +160,7 @@ class OtlpSpanExporter(export.SpanExporter):
                 outcome.leave(spans, answer.why, answer.after)
                 return outcome
             self._in_doubt = False
-        requests = self._requests(spans, outcome)
+        requests = self._fitting(spans, outcome)
         for body, inside in requests:
             answer = self._send(body, self._timeout, until)
             if answer.meaning in (_answer.TAKEN, _answer.REFUSED):
@@ -191,43 +192,40 @@ class OtlpSpanExporter(export.SpanExporter):
             body, max(0.0, min(timeout, until - time.monotonic()))
         )
 
-    def _requests(
-        self, spans: _Spans, outcome: _owed.Outcome
-    ) -> Iterator[tuple[bytes, _Spans]]:
-        """Encode spans; one that cannot be encoded is lost alone."""
-        encoded = []
-        for span in spans:
-            try:
-                encoded.append(self._encoder.encode(span))
-            except Exception as error:
-                why = f'{type(error).__name__}: {error}'
-                outcome.lose(counters.ENCODING, 1, why)
-        return self._fitting(encoded, outcome)
-
     def _fitting(
-        self, encoded: list[_otlp_encoder.Encoded], outcome: _owed.Outcome
+        self, spans: _Spans, outcome: _owed.Outcome
     ) -> Iterator[tuple[bytes, _Spans]]:
         """Make as many requests of spans as their size demands.
 
-        One that is too large, or has no sound resource, is lost alone.
+        One that cannot be encoded, is too large, or has no sound resource,
+        is lost alone.
         """
-        if not encoded:
-            return
+        bad: list[sdk_trace.ReadableSpan] = []
+
+        def lose(span: sdk_trace.ReadableSpan, error: Exception) -> None:
+            bad.append(span)
+            outcome.lose(counters.ENCODING, 1, _words(error))
+
         body = None
         try:
             cause, why = counters.TOO_LARGE, 'a span is larger than a request'
-            body = self._encoder.request(encoded)
+            body = self._encoder.request(spans, lose)
         except Exception as error:
-            cause, why = counters.ENCODING, f'{type(error).__name__}: {error}'
-        if body is not None and len(body) <= REQUEST_LIMIT:
-            yield body, [one.span for one in encoded]
+            cause, why = counters.ENCODING, _words(error)
+        if bad:
+            gone = {id(span) for span in bad}
+            spans = [span for span in spans if id(span) not in gone]
+        if not spans:
             return
-        if len(encoded) == 1:
+        if body is not None and len(body) <= REQUEST_LIMIT:
+            yield body, spans
+            return
+        if len(spans) == 1:
             outcome.lose(cause, 1, why)
             return
-        middle = len(encoded) // 2
-        yield from self._fitting(encoded[:middle], outcome)
-        yield from self._fitting(encoded[middle:], outcome)
+        middle = len(spans) // 2
+        yield from self._fitting(spans[:middle], outcome)
+        yield from self._fitting(spans[middle:], outcome)
 
     def _struck_out(self, answer: _answer.Answer, probed: bool) -> bool:
         """Say whether this batch is what the receiver cannot stomach.
@@ -260,6 +258,10 @@ def _usable(settings: settings_module.Settings) -> settings_module.Settings:
 def _transport(settings: settings_module.Settings) -> Any:
     name = '_otlp_grpc' if settings.otlp_protocol == 'grpc' else '_otlp_http'
     return importlib.import_module(f'oslo_tracing.exporters.{name}')
+
+
+def _words(error: Exception) -> str:
+    return f'{type(error).__name__}: {error}'
 
 
 def _settle(

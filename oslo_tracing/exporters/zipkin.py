@@ -19,6 +19,7 @@ no redirect and takes no proxy or password from the environment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 from typing import Final
@@ -32,7 +33,6 @@ from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 
 from oslo_tracing import attributes as names
-from oslo_tracing.exporters import _otlp_encoder
 from oslo_tracing.exporters import _otlp_http
 from oslo_tracing.exporters import otlp
 
@@ -102,17 +102,29 @@ class Encoding:
         # No limit: values have been cut already.
         self._encoder = _Encoder(0)
 
-    def encode(self, span: sdk_trace.ReadableSpan) -> _otlp_encoder.Encoded:
-        """Encode one span."""
+    def request(
+        self,
+        spans: Sequence[sdk_trace.ReadableSpan],
+        lose: Callable[[sdk_trace.ReadableSpan, Exception], object],
+    ) -> bytes:
+        """Return a request with the spans.
+
+        :param spans: ended spans.
+        :param lose: called with each that cannot be encoded, and why.
+        """
+        encoded = []
+        for span in spans:
+            try:
+                encoded.append(self._encoded(span))
+            except Exception as error:
+                lose(span, error)
+        return b'[%s]' % b','.join(encoded)
+
+    def _encoded(self, span: sdk_trace.ReadableSpan) -> bytes:
         spans: list[Any] = [span]
         text = self._encoder.serialize(spans, self._node)
         # It makes lists of spans.
-        data = text[1:-1].encode('utf-8', 'backslashreplace')
-        return _otlp_encoder.Encoded(span, data)
-
-    def request(self, encoded: Sequence[_otlp_encoder.Encoded]) -> bytes:
-        """Return a request with the spans."""
-        return b'[%s]' % b','.join(one.data for one in encoded)
+        return text[1:-1].encode('utf-8', 'backslashreplace')
 
 
 class _Encoder(v2.JsonV2Encoder):

@@ -68,8 +68,7 @@ class Shared:
     :ivar resource: what the process is. Whoever exports replaces that of a
         parent in a forked child.
     :ivar scope: who records.
-    :ivar processors: get every span that has ended: those in its ``ending``
-        right before, those in its ``at_end`` after that.
+    :ivar processors: get every span that has ended, by its ``finish``.
     :ivar describe: gives the attributes of an exception's event.
     :ivar attributes: how many a span has at most.
     :ivar attribute_length: characters of a text in those of a span.

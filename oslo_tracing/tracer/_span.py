@@ -38,9 +38,9 @@ LOG = logging.getLogger('opentelemetry.sdk.trace')
 
 _UNSET: Final = trace.StatusCode.UNSET
 _OK: Final = trace.StatusCode.OK
-_NOT_SET: Final = trace.Status(_UNSET)
+#: Of a span whose status nobody has set.
+NOT_SET: Final = trace.Status(_UNSET)
 _OPEN: Final = object()
-_NONE: Final = (0, 0, 0)
 #: Of an ended span that has neither events nor links; never added to.
 _NOTHING: Final[dict[Any, Any]] = {}
 #: What exporters take as it is.
@@ -68,8 +68,8 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     :param parent: of its parent, None for a root.
     :param kind: its kind.
     :param attributes: those that it starts with, a dict of its own.
-    :param rough: whether some of them are to be cleaned for exporters.
-    :param dropped: how many more there were.
+    :param rough: whether exporters must look at it.
+    :param dropped: how many attributes, events and links it has lost.
     :param start_time: nanoseconds since the epoch.
     :param shared: what it has in common with others.
     :param on_error: ``RECORD_ERROR``, ``SET_STATUS``, both or neither.
@@ -80,6 +80,9 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         events, links, a description nor a trace state, nothing was dropped,
         its times are times, and all its texts are ASCII and short enough.
     :ivar shared: what it has in common with others.
+    :ivar own: attributes that are its own.
+    :ivar ready: name, kind and attributes that it shares. Of an attribute
+        that is among both, its own is the one.
     """
 
     __slots__ = (
@@ -90,16 +93,16 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         '_more',
         '_name',
         '_on_error',
-        '_own',
         '_parent',
-        '_ready',
         '_start_time',
         '_status',
+        'own',
+        'ready',
         'rough',
         'shared',
     )
 
-    _own: dict[str, Any]
+    own: dict[str, Any]
     _kind: trace.SpanKind
     _status: trace.Status
 
@@ -111,31 +114,27 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         kind: trace.SpanKind,
         attributes: dict[str, Any],
         rough: bool,
-        dropped: int,
+        dropped: tuple[int, int, int],
         start_time: int,
         shared: _parts.Shared,
         on_error: int,
-        ready: _ready.Ready | None = None,
+        ready: _ready.Ready | None,
     ) -> None:
         self._name = name
         self._context = context
         self._parent = parent
         self._kind = kind
-        self._own = attributes
-        self._ready = ready
+        self.own = attributes
+        self.ready = ready
         self._start_time = start_time
         self._end_time: int | None = None
-        self._status = _NOT_SET
+        self._status = NOT_SET
         self.shared = shared
         self._on_error = on_error
-        # Attributes, events and links.
-        self._dropped = (dropped, 0, 0) if dropped else _NONE
+        self._dropped = dropped
         # Events and links in their order, and that it has not ended.
         self._more: dict[Any, Any] = {_OPEN: True}
-        self.rough = rough or (
-            ready is None
-            and not (is_short(name) and type(kind) is trace.SpanKind)
-        )
+        self.rough = rough
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(name={self._name!r}, {self._context})'
@@ -150,9 +149,9 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
 
     @property
     def attributes(self) -> types.Attributes:
-        found = self._own
-        if self._ready is not None:
-            found = {**self._ready.attributes, **found}
+        found = self.own
+        if self.ready is not None:
+            found = {**self.ready.attributes, **found}
         return builtin_types.MappingProxyType(found)
 
     @property
@@ -162,28 +161,6 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     @property
     def links(self) -> tuple[trace.Link, ...]:
         return tuple(self._all(_parts.Link)) if self._more else ()
-
-    def plain(self) -> tuple[Any, ...]:
-        """Return all that there is of an ended span that is not rough.
-
-        :returns: its context, that of its parent, its name and kind, when
-            it started and ended, its attributes, its status, and of what
-            others share the rest of them.
-        """
-        found, ready = self._own, self._ready
-        if ready is not None and not found.keys().isdisjoint(ready.attributes):
-            found, ready = {**ready.attributes, **found}, None
-        return (
-            self._context,
-            self._parent,
-            self._name,
-            self._kind,
-            self._start_time,
-            self._end_time,
-            found,
-            self._status,
-            ready,
-        )
 
     # As the SDK's own code asks for them.
     _attributes = attributes
@@ -265,7 +242,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
             self.rough = True
         if dropped:
             self._lose(attributes=dropped)
-        mine = self._own
+        mine = self.own
         if mine.keys().isdisjoint(found) and (
             len(mine) + len(found) <= self._room()
         ):
@@ -357,7 +334,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     def end(self, end_time: int | None = None) -> None:
         # Only one thread gets it.
         more = self._more
-        if more is _NOTHING or more.pop(_OPEN, None) is None:
+        if more.pop(_OPEN, None) is None:
             LOG.warning('Calling end() on an ended span.')
             return
         if end_time is None:
@@ -368,11 +345,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         if not more:
             # Most have nothing there, and wait for their export.
             self._more = _NOTHING
-        processors = self.shared.processors
-        for processor in processors.ending:
-            processor._on_ending(self)
-        for processor in processors.at_end:
-            processor.on_end(self)
+        self.shared.processors.finish(self)
 
     def __exit__(
         self,
@@ -406,7 +379,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
 
     def _put(self, key: str, value: Any) -> None:
         """Set an attribute that may be kept; it is now the newest one."""
-        attributes = self._own
+        attributes = self.own
         if key in attributes:
             attributes.pop(key, None)
         elif len(attributes) >= self._room():
@@ -420,9 +393,9 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     def _room(self) -> int:
         """Return how many attributes of its own it may have."""
         most = self.shared.attributes
-        if self._ready is None:
+        if self.ready is None:
             return most
-        return most - len(self._ready.attributes)
+        return most - len(self.ready.attributes)
 
     def _add(self, item: _parts.Event | _parts.Link, limit: int) -> None:
         more = self._more

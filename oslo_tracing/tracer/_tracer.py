@@ -42,6 +42,10 @@ _FOLLOWED: Final = _SAMPLED | _RANDOM
 #: Attributes that a span is to have room for beside those it shares.
 _ROOM: Final = 16
 _FLAGS: Final = tuple(trace.TraceFlags(flags) for flags in range(4))
+_NO_LOSS: Final = (0, 0, 0)
+_ON_ERROR: Final = _span.RECORD_ERROR | _span.SET_STATUS
+_new: Final = tuple.__new__
+_Context: Final = trace.SpanContext
 _NO_STATE: Final = trace.DEFAULT_TRACE_STATE
 _INTERNAL: Final = trace.SpanKind.INTERNAL
 
@@ -58,8 +62,10 @@ class Processors(sdk_trace.SynchronousMultiSpanProcessor):
         self.starting: tuple[Any, ...] = ()
         #: The same where what starts has no parent.
         self.starting_roots: tuple[Any, ...] = ()
-        self.ending: tuple[Any, ...] = ()
-        self.at_end: tuple[Any, ...] = ()
+        #: Called with a span that has ended.
+        self.finish: Callable[[Any], None] = self._finish_all
+        self._ending: tuple[Any, ...] = ()
+        self._at_end: tuple[Any, ...] = ()
 
     def add_span_processor(
         self, span_processor: sdk_trace.SpanProcessor
@@ -71,8 +77,18 @@ class Processors(sdk_trace.SynchronousMultiSpanProcessor):
             for one in self.starting_roots
             if not getattr(one, 'for_roots', False)
         )
-        self.ending = self._who('_on_ending')
-        self.at_end = self._who('on_end')
+        self._ending = self._who('_on_ending')
+        self._at_end = self._who('on_end')
+        self.finish = self._finish_all
+        if len(self._at_end) == 1 and not self._ending:
+            # Mostly ours is the only one.
+            self.finish = self._at_end[0].on_end
+
+    def _finish_all(self, span: Any) -> None:
+        for processor in self._ending:
+            processor._on_ending(span)
+        for processor in self._at_end:
+            processor.on_end(span)
 
     def _who(self, name: str) -> tuple[Any, ...]:
         nothing = getattr(sdk_trace.SpanProcessor, name, None)
@@ -115,6 +131,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         self._processors = processors
         self._no_state: trace.TraceState | None = None
         self.id_generator = ids
+        self._span_id = ids.generate_span_id
         self._span_limits = limits
         self._instrumentation_scope = scope
         self._follows = bool(getattr(sampler, 'follows_local', False))
@@ -131,6 +148,15 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             links=_limit(limits.max_links),
             link_attributes=_limit(limits.max_link_attributes),
             length=_limit(limits.max_attribute_length),
+        )
+        #: What may be shared by spans that need no second look themselves;
+        #: nothing is whole for a tracer for which that is not known.
+        self._quick: object = (
+            self._shared
+            if self._follows
+            and _current.KNOWN
+            and getattr(ids, 'are_valid', False)
+            else self
         )
 
     @property
@@ -165,15 +191,54 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         self,
         ready: _ready.Ready,
         where: otel_context.Context,
-        own: dict[str, int] | None = None,
+        own: dict[str, Any] | None = None,
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
+    ) -> trace.Span:
+        above: Any = where.get(_current.SPAN_KEY)
+        if (
+            type(above) is not _span.Span
+            or ready.whole_for is not self._quick
+            or above.rough
+            or links
+        ):
+            return self._start_checked(ready, where, own, links, start_time)
+        # Nearly always: another one below one of ours, whose trace it is in.
+        parent: Any = above._context
+        trace_id, _id, _remote, flags, state, _valid = parent
+        if not flags & _SAMPLED:
+            return self._start_checked(ready, where, own, links, start_time)
+        ids = (trace_id, self._span_id(), False, flags, state, True)
+        span = _span.Span(
+            ready.name,
+            _new(_Context, ids),
+            parent,
+            ready.kind,
+            own or {},
+            False,
+            _NO_LOSS,
+            start_time or time.time_ns(),
+            self._shared,
+            _ON_ERROR,
+            ready,
+        )
+        for processor in self._processors.starting:
+            processor.on_start(span, parent_context=where)
+        return span
+
+    def _start_checked(
+        self,
+        ready: _ready.Ready,
+        where: otel_context.Context,
+        own: dict[str, Any] | None,
+        links: Sequence[trace.Link] | None,
+        start_time: int | None,
     ) -> trace.Span:
         if ready.checked_for is not self._shared:
             self._check(ready)
         attributes = ready.attributes
         shared: _ready.Ready | None = ready
-        if not (ready.is_whole and self._follows):
+        if ready.whole_for is None or not self._follows:
             # A sampler of somebody else's may look at all of them, and
             # change what it was given.
             shared = None
@@ -187,7 +252,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             own,
             links,
             start_time,
-            _span.RECORD_ERROR | _span.SET_STATUS,
+            _ON_ERROR,
         )
 
     def _check(self, ready: _ready.Ready) -> None:
@@ -196,13 +261,14 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         _kept, dropped, rough = _attributes.taken(
             ready.attributes, shared.attributes, shared.attribute_length
         )
-        ready.is_whole = not (
+        is_whole = not (
             dropped
             or rough
             or len(ready.attributes) + _ROOM > shared.attributes
             or not _span.is_short(ready.name)
             or type(ready.kind) is not trace.SpanKind
         )
+        ready.whole_for = shared if is_whole else None
         ready.checked_for = shared
 
     def _started(
@@ -212,7 +278,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         context: otel_context.Context | None,
         attributes: types.Attributes,
         ready: _ready.Ready | None,
-        own: dict[str, int] | None,
+        own: dict[str, Any] | None,
         links: Sequence[trace.Link] | None,
         start_time: int | None,
         on_error: int,
@@ -244,7 +310,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             return trace.NonRecordingSpan(span_context)
         shared = self._shared
         kept: dict[str, Any] = own or {}
-        dropped = 0
+        lost = _NO_LOSS
         # A sampler's result has a view of them, or something of its own.
         if (
             ready is not None
@@ -257,6 +323,12 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
                 given, shared.attributes, shared.attribute_length
             )
             rough = rough or found
+            if dropped:
+                rough, lost = True, (dropped, 0, 0)
+        if ready is None and not (
+            _span.is_short(name) and type(kind) is trace.SpanKind
+        ):
+            rough = True
         if start_time is None:
             start_time = time.time_ns()
         elif type(start_time) is not int or not (
@@ -272,7 +344,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             kind,
             kept,
             rough,
-            dropped,
+            lost,
             start_time,
             shared,
             on_error,

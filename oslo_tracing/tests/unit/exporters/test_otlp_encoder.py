@@ -251,7 +251,10 @@ class _Case(base.TestCase):
 
     def _ours(self, spans, encoder=None):
         encoder = encoder or _otlp_encoder.Encoder()
-        return encoder.request([encoder.encode(span) for span in spans])
+        return encoder.request(spans, self._lose)
+
+    def _lose(self, span, error):
+        raise AssertionError(f'{span} is lost') from error
 
     def _check(self, spans, encoder=None):
         data = self._ours(spans, encoder)
@@ -374,26 +377,25 @@ class EncoderTest(_Case):
         encoder = _otlp_encoder.Encoder()
         context = self._context()
         for number in range(_protobuf.CACHED + 300):
-            encoder.request(
+            self._ours(
                 [
-                    encoder.encode(
-                        sdk_trace.ReadableSpan(
-                            f'name {number}',
-                            context,
-                            resource=resources.Resource({'n': number}),
-                            instrumentation_scope=(
-                                instrumentation.InstrumentationScope(
-                                    f'scope {number}'
-                                )
-                            ),
-                            attributes={
-                                f'key {number}': 'v',
-                                'n': number,
-                                'long': str(number) * 1000,
-                            },
-                        )
+                    sdk_trace.ReadableSpan(
+                        f'name {number}',
+                        context,
+                        resource=resources.Resource({'n': number}),
+                        instrumentation_scope=(
+                            instrumentation.InstrumentationScope(
+                                f'scope {number}'
+                            )
+                        ),
+                        attributes={
+                            f'key {number}': 'v',
+                            'n': number,
+                            'long': str(number) * 1000,
+                        },
                     )
-                ]
+                ],
+                encoder,
             )
         pairs = encoder._pairs
         for kept in (
