@@ -46,6 +46,16 @@ class Marking(sampling.Sampler):
         """
         return getattr(self._decide, 'follows_local', False) is True
 
+    def follows(
+        self, parent: trace.SpanContext, where: otel_context.Context
+    ) -> bool:
+        """Say what the sampler does, if it says that.
+
+        What starts then has the tracestate of its parent, and so the mark.
+        """
+        follows = getattr(self._decide, 'follows', None)
+        return follows is not None and bool(follows(parent, where))
+
     def should_sample(
         self,
         parent_context: otel_context.Context | None,

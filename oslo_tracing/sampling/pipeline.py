@@ -144,6 +144,29 @@ class Pipeline(sampling.Sampler):
             )
         )
 
+    def follows(
+        self, parent: trace.SpanContext, where: otel_context.Context
+    ) -> bool:
+        """Say whether a caller has decided, so that there is nothing to ask.
+
+        What starts below it is recorded if it is sampled, with the
+        attributes that it was to have, and has its tracestate. About all
+        else, also what was asked for, :meth:`should_sample` decides.
+
+        :param parent: of the span in a context.
+        :param where: that context.
+        """
+        # Whoever is sent on to should_sample() looks there.
+        if (
+            not self._configured.follows_remote
+            or not parent[_current.REMOTE]
+            or not parent[_current.VALID]
+            or context.forced(where)
+        ):
+            return False
+        self._look()
+        return True
+
     def least(self, kind: str, name: str | None) -> int | None:
         """Return the threshold for a trace that starts here.
 

@@ -209,6 +209,44 @@ class OrderTest(PipelineTestCase):
         self.assertFalse(self.decide(_parent(True)))
         self.assertTrue(self.decide())
 
+    def test_whether_a_caller_has_decided_can_be_asked_before(self):
+        callers = {
+            'sampled': _parent(True),
+            'not sampled': _parent(False),
+            'of this process': _parent(True, remote=False),
+            'asked for': context.force(_parent(True)),
+            'nobody': EMPTY,
+        }
+
+        def followed(**settings):
+            self.build(**settings)
+            return {
+                name
+                for name, where in callers.items()
+                if self.sampler.follows(
+                    trace.get_current_span(where).get_span_context(), where
+                )
+            }
+
+        self.assertEqual(
+            {'sampled', 'not sampled'},
+            followed(sampler='parentbased_always_off'),
+        )
+        self.assertEqual(set(), followed(sampler='always_on'))
+
+    def test_options_are_looked_at_whoever_decides(self):
+        looked = []
+        self.sampler = sampling.build(
+            self.settings, lambda: looked.append(True)
+        )
+        where = _parent(True)
+        parent = trace.get_current_span(where).get_span_context()
+        self.assertTrue(self.sampler.follows(parent, where))
+        self.assertEqual([True], looked)
+        self.assertFalse(self.sampler.follows(parent, context.force(where)))
+        self.decide(context.force(where))
+        self.assertEqual([True, True], looked)
+
     def test_rules_come_before_the_limit(self):
         self.build(
             sampling_rules=['server "GET /never" 0'],
