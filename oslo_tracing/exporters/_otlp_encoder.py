@@ -29,6 +29,7 @@ from typing import Final
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _ready
 from oslo_tracing.exporters import _protobuf
 from oslo_tracing.tracer import _span
@@ -79,6 +80,11 @@ _UNSET_ENDS: Final = {
 #: Resources and scopes that are kept encoded.
 _KEPT: Final = 64
 
+# What every span asks for: looked up once.
+_Span: Final = _span.Span
+_NOT_SET: Final = _span.NOT_SET
+_SPAN_ID: Final = _current.SPAN_ID
+_REMOTE: Final = _current.REMOTE
 _varint = _protobuf.varint
 _sized = _protobuf.sized
 
@@ -114,7 +120,7 @@ class Encoder:
         for span in spans:
             try:
                 # By identity first: the SDK hashes a resource by dumping it.
-                if type(span) is _span.Span:
+                if type(span) is _Span:
                     near = id(span.shared)
                     data = (
                         self._span(span) if span.rough else self._plain(span)
@@ -153,13 +159,11 @@ class Encoder:
     def _plain(self, span: _span.Span) -> bytes:
         """Encode one of ours that has only what nearly all have."""
         # As they are kept: each property takes as long as all of this.
-        context: Any = span._context
-        trace_id, span_id, _remote, flags, _state, _valid = context
+        trace_id, span_id, _remote, flags, _state, _valid = span._context
         above: Any = span._parent
         if above is None:
             head = _ids_of(trace_id, span_id)
         else:
-            _trace, parent_id, is_remote, _flags, _state, _valid = above
             head = _ids_below(
                 b'\n\x10',
                 trace_id >> 64,
@@ -167,14 +171,14 @@ class Encoder:
                 b'\x12\x08',
                 span_id,
                 b'"\x08',
-                parent_id,
+                above[_SPAN_ID],
             )
-            if is_remote:
+            if above[_REMOTE]:
                 flags |= _IS_REMOTE
         ready, found, name = span.ready, span.own, span._name
         times = _times(b'9', span._start_time, b'A', span._end_time)
         end = _UNSET_ENDS[flags]
-        if span._status is not _span.NOT_SET:
+        if span._status is not _NOT_SET:
             end = _ENDS[id(span._status.status_code), flags]
         if ready is None:
             fields = [head, self._named(name, span._kind), times]

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+_FLAGS: Final = _current.FLAGS
 _SAMPLED: Final = int(trace.TraceFlags.SAMPLED)
 
 #: Seconds between two log lines about lost spans.
@@ -87,14 +88,13 @@ class Pipeline(sdk_trace.SpanProcessor):
         """Queue a sampled span; never waits, never raises."""
         try:
             context: Any = span.get_span_context()
-            if context is None or not context[_current.FLAGS] & _SAMPLED:
+            if context is None or not context[_FLAGS] & _SAMPLED:
                 return
             worker = self._workers.get(os.getpid())
             if (
                 worker is None
                 or len(worker.queue) >= worker.room
                 or worker.delivery.trouble is not None
-                or self._lines is not None
             ):
                 self._put(span, worker)
                 return
@@ -167,7 +167,11 @@ class Pipeline(sdk_trace.SpanProcessor):
     def _new_worker(self) -> _worker.Worker:
         pid = os.getpid()
         mine = _worker.Worker(
-            self._settings, self._builders, self._resource, self.stats
+            self._settings,
+            self._builders,
+            self._resource,
+            self.stats,
+            is_all=self._lines is None,
         )
         # setdefault is atomic: threads that end the first spans of a process
         # at one moment get the same worker.

@@ -44,6 +44,7 @@ class Worker:
     :param builders: for each exporter a function that makes it, by name.
     :param resource: tells what the spans of this process belong to.
     :param stats: where spans are counted.
+    :param is_all: nobody else is to be told of each span.
     :ivar queue: spans that wait for the thread.
     :ivar room: while fewer spans wait than this, and exporters are not in
         trouble, a span needs only to be put into the queue.
@@ -56,10 +57,12 @@ class Worker:
         builders: _delivery.Builders,
         resource: Callable[[], resources.Resource],
         stats: counters.Counters,
+        is_all: bool,
     ) -> None:
         self._threading = _real.threading_module()
         self._settings = settings
         self._stats = stats
+        self._is_all = is_all
         self._most = settings.max_queue_size
         # A batch that the queue cannot hold would never be full.
         self._batch_size = min(settings.max_export_batch_size, self._most)
@@ -173,8 +176,9 @@ class Worker:
                 self._quiet.close()
                 raise
             self._thread = thread
-            # The last one of a batch has to wake it.
-            self.room = self._batch_size - 1
+            if self._is_all:
+                # The last one of a batch has to wake the thread.
+                self.room = self._batch_size - 1
 
     def _run(self) -> None:
         # For the life of the thread: neither our integrations nor those of

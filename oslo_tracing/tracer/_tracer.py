@@ -44,8 +44,11 @@ _ROOM: Final = 16
 _FLAGS: Final = tuple(trace.TraceFlags(flags) for flags in range(4))
 _NO_LOSS: Final = (0, 0, 0)
 _ON_ERROR: Final = _span.RECORD_ERROR | _span.SET_STATUS
+# What every start asks for: looked up once.
+_SPAN_KEY: Final = _current.SPAN_KEY
 _new: Final = tuple.__new__
 _Context: Final = trace.SpanContext
+_Span: Final = _span.Span
 _NO_STATE: Final = trace.DEFAULT_TRACE_STATE
 _INTERNAL: Final = trace.SpanKind.INTERNAL
 
@@ -105,7 +108,8 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
 
     :param sampler: decides on every span. If it has a true ``follows_local``
         it is not asked about children of a span of this process: they are
-        recorded if that is, with its trace state.
+        recorded if that is, with its trace state. The same goes for those
+        of a remote one of which its ``follows()``, if it has that, is true.
     :param processors: get every span.
     :param ids: makes ids.
     :param limits: of spans.
@@ -135,6 +139,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         self._span_limits = limits
         self._instrumentation_scope = scope
         self._follows = bool(getattr(sampler, 'follows_local', False))
+        self._follows_remote: Any = getattr(sampler, 'follows', None)
         self._random: Any = getattr(ids, 'is_trace_id_random', None)
         self._shared = _parts.Shared(
             resource=resource,
@@ -195,21 +200,23 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
     ) -> trace.Span:
-        above: Any = where.get(_current.SPAN_KEY)
-        if (
-            type(above) is not _span.Span
-            or ready.whole_for is not self._quick
-            or above.rough
-            or links
-        ):
+        if ready.whole_for is not self._quick or links:
             return self._start_checked(ready, where, own, links, start_time)
-        # Nearly always: another one below one of ours, whose trace it is in.
-        parent: Any = above._context
+        above: Any = where.get(_SPAN_KEY)
+        if type(above) is _Span and not above.rough:
+            # Nearly always: one more below one of ours.
+            parent: Any = above._context
+        else:
+            parent = self._caller(above, where)
+            if parent is None:
+                return self._start_checked(
+                    ready, where, own, links, start_time
+                )
         trace_id, _id, _remote, flags, state, _valid = parent
         if not flags & _SAMPLED:
             return self._start_checked(ready, where, own, links, start_time)
         ids = (trace_id, self._span_id(), False, flags, state, True)
-        span = _span.Span(
+        span = _Span(
             ready.name,
             _new(_Context, ids),
             parent,
@@ -225,6 +232,25 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         for processor in self._processors.starting:
             processor.on_start(span, parent_context=where)
         return span
+
+    def _caller(
+        self, above: Any, where: otel_context.Context
+    ) -> trace.SpanContext | None:
+        """Return the caller that has decided, if it says no more than that.
+
+        :returns: a context whose flags and trace state children have, too.
+        """
+        if above is None or self._follows_remote is None:
+            return None
+        parent = above.get_span_context()
+        if type(parent) is not trace.SpanContext:
+            return None
+        flags, state = parent[_current.FLAGS], parent[_current.STATE]
+        if type(flags) is not trace.TraceFlags or flags & ~_FOLLOWED:
+            return None
+        if state is not self._no_state and self._has_state(state):
+            return None
+        return parent if self._follows_remote(parent, where) else None
 
     def _start_checked(
         self,
