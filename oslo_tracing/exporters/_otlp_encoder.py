@@ -159,7 +159,8 @@ class Encoder:
     def _plain(self, span: _span.Span) -> bytes:
         """Encode one of ours that has only what nearly all have."""
         # As they are kept: each property takes as long as all of this.
-        trace_id, span_id, _remote, flags, _state, _valid = span._context
+        context: Any = span._context
+        trace_id, span_id, _remote, flags, _state, _valid = context
         above: Any = span._parent
         if above is None:
             head = _ids_of(trace_id, span_id)

@@ -102,8 +102,6 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         'shared',
     )
 
-    # A span context, which is a tuple.
-    _context: Any
     own: dict[str, Any]
     _kind: trace.SpanKind
     _status: trace.Status

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import collections
 import importlib.abc
 import importlib.machinery
 import logging
@@ -519,6 +520,26 @@ class ShutdownTest(_Case):
 
         self.assertEqual(
             {'exported': {}, 'dropped': {'shut down': 2}},
+            pipeline.stats.snapshot(),
+        )
+
+    def test_a_span_that_ends_meanwhile_is_counted(self):
+        pipeline = self._pipeline()
+        self.tracing.end()
+
+        class Queue(collections.deque):
+            def append(self, span):
+                # Whoever queues a span was overtaken on the way.
+                pipeline.shutdown()
+                super().append(span)
+
+        (worker,) = pipeline._workers.values()
+        worker.queue = Queue(worker.queue)
+        self.tracing.end()
+
+        self.assertEqual([['a']], self.one.batches)
+        self.assertEqual(
+            {'exported': {'one': 1}, 'dropped': {'shut down': 1}},
             pipeline.stats.snapshot(),
         )
 
