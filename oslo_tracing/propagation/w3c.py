@@ -53,6 +53,12 @@ _MEMBER = _regex.late(
 _KNOWN_FLAGS = 0x03
 _FOUR = [trace.TraceFlags(bits) for bits in range(_KNOWN_FLAGS + 1)]
 _FLAGS = {f'{bits:02x}': _FOUR[bits & _KNOWN_FLAGS] for bits in range(256)}
+#: How a traceparent ends that has no others.
+_WRITTEN_FLAGS = frozenset(f'-0{bits}' for bits in range(_KNOWN_FLAGS + 1))
+
+_SPAN_CONTEXT = trace.SpanContext
+#: Whether that can be made without asking it.
+_IS_TUPLE = _current._KNOWN
 
 
 class TraceState(trace.TraceState):
@@ -156,25 +162,40 @@ def parse(
     ):
         return None
     version, trace_id, span_id, flags = match.groups()
-    if len(traceparent) != _LENGTH and (
-        version == '00'
-        or len(traceparent) > _MAX_TRACEPARENT
-        or traceparent[_LENGTH] != '-'
-        # Two headers, which a WSGI server has joined.
-        or ',' in traceparent
-        or not traceparent.isascii()
+    if (version != '00' or len(traceparent) != _LENGTH) and not _is_later(
+        version, traceparent
     ):
-        return None
-    if version == 'ff':
         return None
     state = NO_TRACESTATE
     if tracestate is not None:
         state = parse_tracestate(tracestate)
-    ids = int(trace_id, 16), int(span_id, 16)
-    if not all(ids):
+    if ours:
+        state = with_mark(state, True)
+    trace_number, span_number = int(trace_id, 16), int(span_id, 16)
+    if not trace_number or not span_number:
         return None
-    return _current.span_context(
-        *ids, True, _FLAGS[flags], with_mark(state, True) if ours else state
+    if _IS_TUPLE:
+        # Digits that were counted are within its limits.
+        return tuple.__new__(
+            _SPAN_CONTEXT,
+            (trace_number, span_number, True, _FLAGS[flags], state, True),
+        )
+    return trace.SpanContext(
+        trace_number, span_number, True, _FLAGS[flags], state
+    )
+
+
+def _is_later(version: str, traceparent: str) -> bool:
+    """Say whether this is a traceparent of a version that may come."""
+    return version not in ('00', 'ff') and (
+        len(traceparent) == _LENGTH
+        or not (
+            len(traceparent) > _MAX_TRACEPARENT
+            or traceparent[_LENGTH] != '-'
+            # Two headers, which a WSGI server has joined.
+            or ',' in traceparent
+            or not traceparent.isascii()
+        )
     )
 
 
@@ -255,13 +276,23 @@ def format_traceparent(span_context: trace.SpanContext) -> str:
 
     :param span_context: a valid one.
     """
-    # It is a tuple, whose properties take as long as the rest of this.
-    # Bytes, since formatting a number of this size takes twice as long.
+    # It is a tuple, whose properties take as long as the rest of this. No
+    # other way to write numbers of this size takes less.
     trace_id, span_id, _remote, flags = span_context[:4]
-    return (
-        f"00-{trace_id.to_bytes(16, 'big').hex()}"
-        f"-{span_id.to_bytes(8, 'big').hex()}-0{flags & 0x03}"
-    )
+    told = (trace_id, span_id, flags & _KNOWN_FLAGS)
+    return '00-%032x-%016x-0%d' % told  # noqa: UP031
+
+
+def said_again(traceparent: str, span_context: trace.SpanContext) -> str:
+    """Return the same for a span that a traceparent has named.
+
+    :param traceparent: of which :func:`parse` has made the span context.
+    """
+    if type(traceparent) is str and (
+        traceparent[:3] == '00-' and traceparent[52:] in _WRITTEN_FLAGS
+    ):
+        return traceparent
+    return format_traceparent(span_context)
 
 
 def format_tracestate(span_context: trace.SpanContext) -> str | None:
