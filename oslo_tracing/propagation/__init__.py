@@ -290,11 +290,9 @@ class Propagation:
                 return NOBODY
             # Unlike headers, values of a dict can be lists.
             state = values.get(_TRACESTATE)
-            span_context = w3c.parse(
-                traceparent,
-                state if isinstance(state, str) else None,
-                self._marks_messages,
-            )
+            if state is not None and not isinstance(state, str):
+                state = None
+            span_context = w3c.parse(traceparent, state, self._marks_messages)
             if span_context is None:
                 return NOBODY
             context = otel_context.Context(

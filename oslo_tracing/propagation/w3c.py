@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+import re
 from typing import Any
 
 from opentelemetry import trace
@@ -28,8 +29,6 @@ from opentelemetry import trace
 from oslo_tracing import _current
 from oslo_tracing import _regex
 
-#: Length of a traceparent of version 00, in characters.
-_LENGTH = 55
 #: A later version may append to it, without end in the specification.
 _MAX_TRACEPARENT = 512
 
@@ -41,9 +40,9 @@ _LARGE_MEMBER = 128
 #: What 32 members of the largest size can take, and some white space.
 _MAX_TRACESTATE_READ = _MAX_MEMBERS * 516
 
-_TRACEPARENT = _regex.late(
-    '([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})'
-)
+_NAMES = '((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})'
+_TRACEPARENT = _regex.late(f'00-{_NAMES}')
+_LATER_TRACEPARENT = _regex.late(f'(?!00|ff)[0-9a-f]{{2}}-{_NAMES}(?:-|\\Z)')
 _MEMBER = _regex.late(
     r'[a-z0-9][a-z0-9_\-*/@]{0,255}'
     r'=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]'
@@ -156,47 +155,41 @@ def parse(
     :param tracestate: the same, or all values of that header in a list.
     :param ours: the caller is believed, so its trace may be signed.
     """
-    if (
-        not isinstance(traceparent, str)
-        or (match := _TRACEPARENT.match(traceparent)) is None
-    ):
+    if not isinstance(traceparent, str):
         return None
-    version, trace_id, span_id, flags = match.groups()
-    if (version != '00' or len(traceparent) != _LENGTH) and not _is_later(
-        version, traceparent
-    ):
+    match = _TRACEPARENT.fullmatch(traceparent) or _later(traceparent)
+    if match is None:
         return None
+    trace_id, span_id, flags = match.groups()
     state = NO_TRACESTATE
     if tracestate is not None:
         state = parse_tracestate(tracestate)
     if ours:
         state = with_mark(state, True)
-    trace_number, span_number = int(trace_id, 16), int(span_id, 16)
-    if not trace_number or not span_number:
-        return None
+    # The last is that it is valid: so many digits, and not all of them zero.
+    fields = (
+        int(trace_id, 16),
+        int(span_id, 16),
+        True,
+        _FLAGS[flags],
+        state,
+        True,
+    )
     if _IS_TUPLE:
-        # Digits that were counted are within its limits.
-        return tuple.__new__(
-            _SPAN_CONTEXT,
-            (trace_number, span_number, True, _FLAGS[flags], state, True),
-        )
-    return trace.SpanContext(
-        trace_number, span_number, True, _FLAGS[flags], state
-    )
+        return tuple.__new__(_SPAN_CONTEXT, fields)
+    return trace.SpanContext(*fields[:5])
 
 
-def _is_later(version: str, traceparent: str) -> bool:
-    """Say whether this is a traceparent of a version that may come."""
-    return version not in ('00', 'ff') and (
-        len(traceparent) == _LENGTH
-        or not (
-            len(traceparent) > _MAX_TRACEPARENT
-            or traceparent[_LENGTH] != '-'
-            # Two headers, which a WSGI server has joined.
-            or ',' in traceparent
-            or not traceparent.isascii()
-        )
-    )
+def _later(traceparent: str) -> re.Match[str] | None:
+    """Match a traceparent of a version that may come."""
+    if (
+        len(traceparent) > _MAX_TRACEPARENT
+        # Two headers, which a WSGI server has joined.
+        or ',' in traceparent
+        or not traceparent.isascii()
+    ):
+        return None
+    return _LATER_TRACEPARENT.match(traceparent)
 
 
 def from_environ(
