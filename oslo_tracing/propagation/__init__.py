@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from collections.abc import MutableMapping
 from collections.abc import Sequence
 from typing import Any
-from typing import NamedTuple
 from typing import TYPE_CHECKING
 from typing import TypeAlias
 
@@ -31,6 +30,7 @@ from oslo_tracing import _guard
 from oslo_tracing import exceptions
 from oslo_tracing.propagation import baggage
 from oslo_tracing.propagation import hosts
+from oslo_tracing.propagation import incoming
 from oslo_tracing.propagation import messages
 from oslo_tracing.propagation import osprofiler
 from oslo_tracing.propagation import signature
@@ -54,34 +54,21 @@ _TRACECONTEXT = 'tracecontext'
 _BAGGAGE = 'baggage'
 _NONE = 'none'
 
-_EMPTY = otel_context.Context()
-
 # Where the API keeps the two in a context. Asked for once: its functions
 # take longer than the rest of our work on a request.
 _SPAN_KEY = _current.SPAN_KEY
 _BAGGAGE_KEY = _current.BAGGAGE_KEY
+_STATE = _current.STATE
+_VALID = _current.VALID
+_NO_STATE = trace.DEFAULT_TRACE_STATE
+_TRACEPARENT = messages.TRACEPARENT
+_TRACESTATE = messages.TRACESTATE
 
 _Headers: TypeAlias = MutableMapping[str, str] | Callable[[str, str], object]
 
 
-class Incoming(NamedTuple):
-    """What a caller said of its trace.
-
-    :param context: the caller's span and baggage, and nothing else.
-    :param span_context: the caller's span, or None if there is none.
-    :param insists: the caller has set B3's debug flag.
-    :param trace_id: of which the receiver's span is to be the root, where
-        the caller has asked for a trace and has no span.
-    """
-
-    context: otel_context.Context
-    span_context: trace.SpanContext | None
-    insists: bool = False
-    trace_id: int | None = None
-
-
-#: What everybody says who is not traced.
-NOBODY = Incoming(_EMPTY, None)
+Incoming = incoming.Incoming
+NOBODY = incoming.NOBODY
 
 
 def build(settings: settings_module.Settings) -> Propagation:
@@ -295,23 +282,30 @@ class Propagation:
         :param ctxt: the context of the message; not changed.
         """
         try:
-            values = messages.values(ctxt)
+            values = ctxt if type(ctxt) is dict else messages.values(ctxt)
             if values is None or not self._readers:
                 return NOBODY
-            traceparent = values.get(messages.TRACEPARENT)
+            traceparent = values.get(_TRACEPARENT)
             if traceparent is None:
                 return NOBODY
             # Unlike headers, values of a dict can be lists.
-            state = values.get(messages.TRACESTATE)
-            span_context = w3c.parse(
-                traceparent,
-                state if isinstance(state, str) else None,
-                self._marks_messages,
+            state = values.get(_TRACESTATE)
+            if state is not None and not isinstance(state, str):
+                state = None
+            span_context = w3c.parse(traceparent, state, self._marks_messages)
+            if span_context is None:
+                return NOBODY
+            context = otel_context.Context(
+                {_SPAN_KEY: trace.NonRecordingSpan(span_context)}
             )
-            if span_context is not None:
-                return self._incoming(
-                    span_context, values.get(messages.BAGGAGE)
-                )
+            if self._baggage:
+                members = values.get(messages.BAGGAGE)
+                if members is not None:
+                    context = baggage.extract(members, context)
+            # The same as by its name, without a call.
+            return tuple.__new__(
+                Incoming, (context, span_context, False, None, traceparent)
+            )
         except Exception:
             _guard.report('reading a message')
         return NOBODY
@@ -321,9 +315,11 @@ class Propagation:
 
         Where both are there, and of one trace, W3C's keys tell the parent.
         """
-        incoming = self.from_message(ctxt)
-        if not self._bridges:
-            return incoming
+        found = self.from_message(ctxt)
+        if not self._bridges or (
+            type(ctxt) is dict and osprofiler.TRACE_INFO not in ctxt
+        ):
+            return found
         try:
             values = messages.mapping(ctxt)
             info = (
@@ -331,34 +327,10 @@ class Propagation:
             )
             sent = None if info is None else osprofiler.from_message(info)
             if sent is not None:
-                return self._asked(incoming, sent)
+                return incoming.asked(found, sent, self._marks_messages)
         except Exception:
             _guard.report('reading a message')
-        return incoming
-
-    def _asked(self, incoming: Incoming, sent: osprofiler.Sent) -> Incoming:
-        sender = incoming.span_context
-        if sender is not None:
-            if sender.trace_id != sent.trace_id:
-                return incoming
-            context = osprofiler.asked_for_with(incoming.context, sent.key)
-            return incoming._replace(context=context)
-        context = osprofiler.asked_for_with(_EMPTY, sent.key)
-        if sent.span_id is None:
-            return Incoming(context, None, trace_id=sent.trace_id)
-        sender = trace.SpanContext(
-            sent.trace_id,
-            sent.span_id,
-            True,
-            trace.TraceFlags(trace.TraceFlags.SAMPLED),
-            w3c.with_mark(None, self._marks_messages),
-        )
-        return Incoming(
-            otel_context.Context(
-                {**context, _SPAN_KEY: trace.NonRecordingSpan(sender)}
-            ),
-            sender,
-        )
+        return found
 
     def into_message(
         self, ctxt: Any, context: otel_context.Context, *, baggage: bool
@@ -376,11 +348,23 @@ class Propagation:
             nothing can be added, or where something goes wrong.
         """
         try:
-            span_context = _current.span_in(context).get_span_context()
-            if not span_context[_current.VALID] or not self._readers:
+            span: Any = context.get(_SPAN_KEY)
+            if span is None or not self._readers:
                 return ctxt
+            span_context = span.get_span_context()
+            if not span_context[_VALID]:
+                return ctxt
+            others = None
+            state = span_context[_STATE]
+            if (baggage and self._baggage and _BAGGAGE_KEY in context) or (
+                # To ask them how long they are takes a call.
+                state is not w3c.NO_TRACESTATE
+                and state is not _NO_STATE
+                and state
+            ):
+                others = self._beside(span_context, context, baggage)
             carried = messages.add(
-                ctxt, self._w3c_pair(span_context, context, baggage)
+                ctxt, w3c.format_traceparent(span_context), others
             )
             if self._bridges and isinstance(carried, dict):
                 info = carried.get(osprofiler.TRACE_INFO)
@@ -401,9 +385,7 @@ class Propagation:
         """
         if not self._readers:
             return ctxt
-        return messages.add(
-            ctxt, {messages.TRACEPARENT: unrecorded.traceparent}
-        )
+        return messages.add(ctxt, unrecorded.traceparent)
 
     def may_carry(self, host: str | None) -> bool:
         """Tell whether requests to a host may carry the trace at all.
@@ -453,19 +435,21 @@ class Propagation:
         for other in self._others:
             found.update(other.headers(span))
         if self._w3c:
-            found.update(self._w3c_pair(span_context, context, True))
+            found[messages.TRACEPARENT] = w3c.format_traceparent(span_context)
+            found.update(self._beside(span_context, context, True))
         elif self._others:
             self._add_baggage(found, context)
         return found
 
-    def _w3c_pair(
+    def _beside(
         self,
         span_context: trace.SpanContext,
         context: otel_context.Context,
         with_baggage: bool,
     ) -> dict[str, str]:
-        found = {messages.TRACEPARENT: w3c.format_traceparent(span_context)}
-        if span_context[_current.STATE]:
+        """Return what goes with a traceparent."""
+        found: dict[str, str] = {}
+        if span_context[_STATE]:
             tracestate = w3c.format_tracestate(span_context)
             if tracestate is not None:
                 found[messages.TRACESTATE] = tracestate

@@ -73,16 +73,31 @@ def _without(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in KEYS}
 
 
-def add(ctxt: Any, trace: Mapping[str, str]) -> Any:
+def add(
+    ctxt: Any, traceparent: str, others: Mapping[str, str] | None = None
+) -> Any:
     """Return a copy of a message's context that carries the trace.
 
     :param ctxt: the context as the driver would get it; not changed.
-    :param trace: some of ``KEYS``; the others are taken out.
+    :param traceparent: what it carries.
+    :param others: the same for the other ``KEYS``; what is not here is
+        taken out.
     :returns: the same object where nothing can be added: None, which only
         ``fake://`` accepts, and what no driver can send.
     """
     if type(ctxt) is dict:
-        return {**_without_keys(ctxt), **trace}
+        carried = ctxt.copy()
+        if TRACESTATE in carried or BAGGAGE in carried:
+            carried = _without(carried)
+        carried[TRACEPARENT] = traceparent
+        if others:
+            carried.update(others)
+        return carried
+    return _added(ctxt, {TRACEPARENT: traceparent, **(others or {})})
+
+
+def _added(ctxt: Any, trace: Mapping[str, str]) -> Any:
+    """Do the same for what is not a plain dict."""
     if isinstance(ctxt, dict) or (
         isinstance(ctxt, Mapping) and not hasattr(ctxt, 'to_dict')
     ):
@@ -92,14 +107,6 @@ def add(ctxt: Any, trace: Mapping[str, str]) -> Any:
     if callable(getattr(ctxt, 'to_dict', None)):
         return _CarryingObject(original(ctxt), trace)
     return ctxt
-
-
-def _without_keys(ctxt: dict[Any, Any]) -> dict[Any, Any]:
-    kept = ctxt.copy()
-    if not KEYS.isdisjoint(kept):
-        for key in KEYS:
-            kept.pop(key, None)
-    return kept
 
 
 def original(ctxt: Any) -> Any:
@@ -140,4 +147,8 @@ def without_keys(ctxt: Any) -> Any:
         if sent is not ctxt or not isinstance(ctxt, Mapping):
             return sent
         return _without(ctxt)
-    return _without_keys(ctxt)
+    kept = ctxt.copy()
+    kept.pop(TRACEPARENT, None)
+    if TRACESTATE in kept or BAGGAGE in kept:
+        return _without(kept)
+    return kept

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+import re
 from typing import Any
 
 from opentelemetry import trace
@@ -28,8 +29,6 @@ from opentelemetry import trace
 from oslo_tracing import _current
 from oslo_tracing import _regex
 
-#: Length of a traceparent of version 00, in characters.
-_LENGTH = 55
 #: A later version may append to it, without end in the specification.
 _MAX_TRACEPARENT = 512
 
@@ -41,9 +40,9 @@ _LARGE_MEMBER = 128
 #: What 32 members of the largest size can take, and some white space.
 _MAX_TRACESTATE_READ = _MAX_MEMBERS * 516
 
-_TRACEPARENT = _regex.late(
-    '([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})'
-)
+_NAMES = '((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})'
+_TRACEPARENT = _regex.late(f'00-{_NAMES}')
+_LATER_TRACEPARENT = _regex.late(f'(?!00|ff)[0-9a-f]{{2}}-{_NAMES}(?:-|\\Z)')
 _MEMBER = _regex.late(
     r'[a-z0-9][a-z0-9_\-*/@]{0,255}'
     r'=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]'
@@ -53,6 +52,12 @@ _MEMBER = _regex.late(
 _KNOWN_FLAGS = 0x03
 _FOUR = [trace.TraceFlags(bits) for bits in range(_KNOWN_FLAGS + 1)]
 _FLAGS = {f'{bits:02x}': _FOUR[bits & _KNOWN_FLAGS] for bits in range(256)}
+#: How a traceparent ends that has no others.
+_WRITTEN_FLAGS = frozenset(f'-0{bits}' for bits in range(_KNOWN_FLAGS + 1))
+
+_SPAN_CONTEXT = trace.SpanContext
+#: Whether that can be made without asking it.
+_IS_TUPLE = _current._KNOWN
 
 
 class TraceState(trace.TraceState):
@@ -150,32 +155,41 @@ def parse(
     :param tracestate: the same, or all values of that header in a list.
     :param ours: the caller is believed, so its trace may be signed.
     """
-    if (
-        not isinstance(traceparent, str)
-        or (match := _TRACEPARENT.match(traceparent)) is None
-    ):
+    if not isinstance(traceparent, str):
         return None
-    version, trace_id, span_id, flags = match.groups()
-    if len(traceparent) != _LENGTH and (
-        version == '00'
-        or len(traceparent) > _MAX_TRACEPARENT
-        or traceparent[_LENGTH] != '-'
+    match = _TRACEPARENT.fullmatch(traceparent) or _later(traceparent)
+    if match is None:
+        return None
+    trace_id, span_id, flags = match.groups()
+    state = NO_TRACESTATE
+    if tracestate is not None:
+        state = parse_tracestate(tracestate)
+    if ours:
+        state = with_mark(state, True)
+    # The last is that it is valid: so many digits, and not all of them zero.
+    fields = (
+        int(trace_id, 16),
+        int(span_id, 16),
+        True,
+        _FLAGS[flags],
+        state,
+        True,
+    )
+    if _IS_TUPLE:
+        return tuple.__new__(_SPAN_CONTEXT, fields)
+    return trace.SpanContext(*fields[:5])
+
+
+def _later(traceparent: str) -> re.Match[str] | None:
+    """Match a traceparent of a version that may come."""
+    if (
+        len(traceparent) > _MAX_TRACEPARENT
         # Two headers, which a WSGI server has joined.
         or ',' in traceparent
         or not traceparent.isascii()
     ):
         return None
-    if version == 'ff':
-        return None
-    state = NO_TRACESTATE
-    if tracestate is not None:
-        state = parse_tracestate(tracestate)
-    ids = int(trace_id, 16), int(span_id, 16)
-    if not all(ids):
-        return None
-    return _current.span_context(
-        *ids, True, _FLAGS[flags], with_mark(state, True) if ours else state
-    )
+    return _LATER_TRACEPARENT.match(traceparent)
 
 
 def from_environ(
@@ -255,13 +269,23 @@ def format_traceparent(span_context: trace.SpanContext) -> str:
 
     :param span_context: a valid one.
     """
-    # It is a tuple, whose properties take as long as the rest of this.
-    # Bytes, since formatting a number of this size takes twice as long.
+    # It is a tuple, whose properties take as long as the rest of this. No
+    # other way to write numbers of this size takes less.
     trace_id, span_id, _remote, flags = span_context[:4]
-    return (
-        f"00-{trace_id.to_bytes(16, 'big').hex()}"
-        f"-{span_id.to_bytes(8, 'big').hex()}-0{flags & 0x03}"
-    )
+    told = (trace_id, span_id, flags & _KNOWN_FLAGS)
+    return '00-%032x-%016x-0%d' % told  # noqa: UP031
+
+
+def said_again(traceparent: str, span_context: trace.SpanContext) -> str:
+    """Return the same for a span that a traceparent has named.
+
+    :param traceparent: of which :func:`parse` has made the span context.
+    """
+    if type(traceparent) is str and (
+        traceparent[:3] == '00-' and traceparent[52:] in _WRITTEN_FLAGS
+    ):
+        return traceparent
+    return format_traceparent(span_context)
 
 
 def format_tracestate(span_context: trace.SpanContext) -> str | None:

@@ -1,0 +1,76 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a request or a message says of the trace that it came in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from oslo_tracing import _current
+from oslo_tracing.propagation import osprofiler
+from oslo_tracing.propagation import w3c
+
+_EMPTY = otel_context.Context()
+_SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+
+
+class Incoming(NamedTuple):
+    """What a caller said of its trace.
+
+    :param context: the caller's span and baggage, and nothing else.
+    :param span_context: the caller's span, or None if there is none.
+    :param insists: the caller has set B3's debug flag.
+    :param trace_id: of which the receiver's span is to be the root, where
+        the caller has asked for a trace and has no span.
+    :param traceparent: the text that named the caller's span, where that
+        was one.
+    """
+
+    context: otel_context.Context
+    span_context: trace.SpanContext | None
+    insists: bool = False
+    trace_id: int | None = None
+    traceparent: str = ''
+
+
+#: What everybody says who is not traced.
+NOBODY = Incoming(_EMPTY, None)
+
+
+def asked(sent: Incoming, pair: osprofiler.Sent, ours: bool) -> Incoming:
+    """Return the same of a message that OSProfiler is in, too.
+
+    :param sent: what W3C's keys say, which tell the parent where both are
+        of one trace.
+    :param pair: what OSProfiler's key says.
+    :param ours: messages are believed, so their traces may be signed.
+    """
+    sender = sent.span_context
+    if sender is not None:
+        if sender.trace_id != pair.trace_id:
+            return sent
+        context = osprofiler.asked_for_with(sent.context, pair.key)
+        return sent._replace(context=context)
+    context = osprofiler.asked_for_with(_EMPTY, pair.key)
+    if pair.span_id is None:
+        return Incoming(context, None, trace_id=pair.trace_id)
+    sender = trace.SpanContext(
+        pair.trace_id, pair.span_id, True, _SAMPLED, w3c.with_mark(None, ours)
+    )
+    span = trace.NonRecordingSpan(sender)
+    return Incoming(
+        otel_context.Context({**context, _current.SPAN_KEY: span}), sender
+    )
