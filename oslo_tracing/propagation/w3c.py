@@ -57,7 +57,7 @@ _WRITTEN_FLAGS = frozenset(f'-0{bits}' for bits in range(_KNOWN_FLAGS + 1))
 
 _SPAN_CONTEXT = trace.SpanContext
 #: Whether that can be made without asking it.
-_IS_TUPLE = _current._KNOWN
+_IS_TUPLE = _current.KNOWN
 
 
 class TraceState(trace.TraceState):
