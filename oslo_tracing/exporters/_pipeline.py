@@ -33,13 +33,14 @@ from oslo_tracing import counters
 from oslo_tracing.exporters import _delivery
 from oslo_tracing.exporters import _lines
 from oslo_tracing.exporters import _worker
+from oslo_tracing.tracer import _span
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
 
 LOG = logging.getLogger(__name__)
 
-_FLAGS: Final = _current.FLAGS
+_Span: Final = _span.Span
 _SAMPLED: Final = int(trace.TraceFlags.SAMPLED)
 
 #: Seconds between two log lines about lost spans.
@@ -87,8 +88,7 @@ class Pipeline(sdk_trace.SpanProcessor):
     def on_end(self, span: sdk_trace.ReadableSpan) -> None:
         """Queue a sampled span; never waits, never raises."""
         try:
-            context: Any = span.get_span_context()
-            if context is None or not context[_FLAGS] & _SAMPLED:
+            if (type(span) is not _Span or span.rough) and not _sampled(span):
                 return
             worker = self._workers.get(os.getpid())
             if (
@@ -221,3 +221,9 @@ class Pipeline(sdk_trace.SpanProcessor):
             why.rstrip('.'),
             said,
         )
+
+
+def _sampled(span: sdk_trace.ReadableSpan) -> bool:
+    """Say whether a span is for exporters, and not only recorded."""
+    context: Any = span.get_span_context()
+    return context is not None and bool(context[_current.FLAGS] & _SAMPLED)

@@ -76,9 +76,10 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
     :param ready: attributes that it shares with others, None where all are
         its own. What is set beside them is; past the limit the oldest of
         those goes first.
-    :ivar rough: whether exporters must look at it. If not it has neither
-        events, links, a description nor a trace state, nothing was dropped,
-        its times are times, and all its texts are ASCII and short enough.
+    :ivar rough: whether exporters must look at it. If not it is sampled, has
+        neither events, links, a description nor a trace state, nothing was
+        dropped, its times are times, and all its texts are ASCII and short
+        enough.
     :ivar shared: what it has in common with others.
     :ivar own: attributes that are its own.
     :ivar ready: name, kind and attributes that it shares. Of an attribute

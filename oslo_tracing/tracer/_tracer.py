@@ -334,6 +334,9 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         )
         if not recorded:
             return trace.NonRecordingSpan(span_context)
+        if not flags & _SAMPLED:
+            # It is recorded, and not for exporters.
+            rough = True
         shared = self._shared
         kept: dict[str, Any] = own or {}
         lost = _NO_LOSS
