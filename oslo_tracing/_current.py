@@ -43,6 +43,7 @@ SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
 SUPPRESS_PLAIN = 'suppress_instrumentation'
 SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 
+_SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
 #: Of these a context has none where :func:`unrecorded` finds something.
 _MORE_TO_IT = frozenset(
     (BAGGAGE_KEY, SUPPRESS_ALL, SUPPRESS_PLAIN, SUPPRESS_HTTP)
@@ -145,6 +146,13 @@ def span_context(
 def is_sampled(span_context: Any) -> bool:
     """Say whether a span context is valid, and its trace recorded."""
     return bool(span_context[VALID] and span_context[FLAGS] & _SAMPLED)
+
+
+def is_suppressed(where: otel_context.Context) -> bool:
+    """Say whether nothing at all is to be recorded under a context."""
+    return not _SUPPRESSING.isdisjoint(where) and bool(
+        where.get(SUPPRESS_ALL) or where.get(SUPPRESS_PLAIN)
+    )
 
 
 class Unrecorded:
