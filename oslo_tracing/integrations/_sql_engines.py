@@ -42,13 +42,23 @@ _MAX_LENGTH = 255
 class Engine:
     """What is the same for everything that one engine executes.
 
+    :ivar dialect: refers to the engine's.
+    :ivar id: what ``id()`` says of that.
     :ivar dialect_name: SQLAlchemy's.
     :ivar attributes: ready to be given to a span; not to be changed.
     """
 
-    __slots__ = ('attributes', 'dialect_name')
+    __slots__ = ('attributes', 'dialect', 'dialect_name', 'id')
 
-    def __init__(self, dialect_name: str, attributes: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        dialect: weakref.ref[Any],
+        number: int,
+        dialect_name: str,
+        attributes: dict[str, Any],
+    ) -> None:
+        self.dialect = dialect
+        self.id = number
         self.dialect_name = dialect_name
         self.attributes = attributes
 
@@ -66,7 +76,7 @@ class Engines:
         self._on_new = on_new
         # By what id() says of a dialect; a weak dictionary is asked through
         # Python.
-        self._seen: dict[int, tuple[weakref.ref[Any], Engine]] = {}
+        self._seen: dict[int, Engine] = {}
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -74,22 +84,24 @@ class Engines:
     def get(self, conn: Any) -> Engine:
         """Return what is known of a connection's engine."""
         dialect = conn.dialect
-        known = self._seen.get(id(dialect))
-        if known is not None and known[0]() is dialect:
-            return known[1]
-        engine = Engine(
-            str(dialect.name), _attributes(dialect, conn.engine.url)
-        )
         key = id(dialect)
+        known = self._seen.get(key)
+        if known is not None and known.dialect() is dialect:
+            return known
 
         def forget(gone: weakref.ref[Any]) -> None:
             found = self._seen.get(key)
-            if found is not None and found[0] is gone:
+            if found is not None and found.dialect is gone:
                 del self._seen[key]
 
-        self._seen[key] = (weakref.ref(dialect, forget), engine)
+        known = self._seen[key] = Engine(
+            weakref.ref(dialect, forget),
+            key,
+            str(dialect.name),
+            _attributes(dialect, conn.engine.url),
+        )
         self._on_new(type(dialect))
-        return engine
+        return known
 
 
 def _attributes(dialect: Any, url: Any) -> dict[str, Any]:

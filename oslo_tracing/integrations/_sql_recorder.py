@@ -21,6 +21,7 @@ whether it is to have a span, or is added up on the one that it ran under.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import logging
 import time
 from typing import Any
@@ -31,73 +32,17 @@ from opentelemetry import trace
 from oslo_tracing import _current
 from oslo_tracing import _ready
 from oslo_tracing import attributes as names
-from oslo_tracing import context as tracing_context
 from oslo_tracing.integrations import _sql_comments
 from oslo_tracing.integrations import _sql_engines
 from oslo_tracing.integrations import _sql_errors
+from oslo_tracing.integrations import _sql_known
+from oslo_tracing.integrations import _sql_notes
 from oslo_tracing.integrations import _sql_statements
 from oslo_tracing.integrations import _sql_sums
 from oslo_tracing.integrations import _sql_transactions
 from oslo_tracing import settings as settings_module
 
 LOG = logging.getLogger(__name__)
-
-#: Where an execution context has what is noted of its statement.
-NOTE = '_oslo_tracing'
-# Where opentelemetry-instrumentation-sqlalchemy keeps its span.
-_THEIRS = '_otel_span'
-_THEIR_MODULE = 'opentelemetry.instrumentation.sqlalchemy'
-_CLIENT = trace.SpanKind.CLIENT
-_MOST_ROWS = 2**63
-
-
-class _Note:
-    """A statement that is being executed."""
-
-    __slots__ = (
-        'comment',
-        'compiled',
-        'engine',
-        'facts',
-        'has_parameters',
-        'many',
-        'owner',
-        'parent',
-        'rows',
-        'size',
-        'span',
-        'started',
-        'statement',
-        'theirs',
-    )
-
-    facts: _sql_statements.Facts
-    started: int
-
-    def __init__(
-        self,
-        owner: Recorder,
-        engine: _sql_engines.Engine,
-        statement: str,
-        compiled: Any,
-        has_parameters: bool,
-        size: int,
-        many: bool,
-        parent: otel_context.Context,
-    ) -> None:
-        self.owner = owner
-        self.engine = engine
-        self.statement = statement
-        self.compiled = compiled
-        self.has_parameters = has_parameters
-        self.size = size
-        #: Several executions, of the batches of one insertmanyvalues.
-        self.many = many
-        self.parent = parent
-        self.comment = ''
-        self.span: trace.Span | None = None
-        self.rows = -1
-        self.theirs = False
 
 
 class Recorder:
@@ -114,9 +59,11 @@ class Recorder:
         self._settings = settings
         self.transactions = _sql_transactions.Transactions(tracer, settings)
         self.engines = _sql_engines.Engines(self.transactions.cover)
-        self.statements = _sql_statements.StatementCache(
-            settings.db_query_text != 'none'
+        self.memory = _sql_known.Memory(
+            self,
+            _sql_statements.StatementCache(settings.db_query_text != 'none'),
         )
+        self._is_write: Callable[[str, str], bool] | None = None
         self._stepped_back = False
 
     def begin(
@@ -132,50 +79,78 @@ class Recorder:
 
         :param many: it comes in batches, until :meth:`end_batches`.
         """
-        current = _current.context()
-        span: Any = current.get(_current.SPAN_KEY)
+        where = _current.context()
+        span: Any = where.get(_current.SPAN_KEY)
         if (
             span is None
             or not _current.is_sampled(span.get_span_context())
-            or tracing_context.is_suppressed()
+            or _current.is_suppressed(where)
         ):
-            # The end of its transaction may be wanted all the same.
-            if _writes(conn, statement, context):
-                self.transactions.wrote(conn, self.engines.get(conn))
+            self.unrecorded(conn, statement, context)
             return
-        note = getattr(context, NOTE, None)
-        if note is not None and (note.many or note.owner is not self):
+        noted = getattr(context, _sql_notes.NOTE, None)
+        if noted is not None and _sql_notes.is_taken(noted, self):
             return
-        engine = self.engines.get(conn)
-        note = _Note(
-            self,
-            engine,
-            statement,
-            context.compiled,
-            bool(parameters),
-            len(parameters) if executemany else 1,
-            many,
-            current,
+        size = len(parameters) if executemany else 1
+        known = self.known(
+            conn, statement, context.compiled, parameters, size > 1
         )
-        facts = note.facts = self._facts(note)
-        if facts.is_write:
-            self.transactions.wrote(conn, engine)
-        setattr(context, NOTE, note)
-        note.started = time.time_ns()
+        self.note(conn, known, where, context, size, many)
+
+    def known(
+        self,
+        conn: Any,
+        statement: str,
+        compiled: Any,
+        parameters: Any,
+        batch: bool = False,
+    ) -> _sql_known.Known:
+        """Return what is known of a statement, found out if it was not."""
+        return self.memory.get(
+            self.engines.get(conn),
+            statement,
+            compiled,
+            bool(parameters),
+            batch,
+        )
+
+    def note(
+        self,
+        conn: Any,
+        known: _sql_known.Known,
+        where: otel_context.Context,
+        context: Any,
+        size: int = 1,
+        many: bool = False,
+    ) -> None:
+        """Note a statement of which all is known, and begin its time."""
+        if known.is_write:
+            self.transactions.wrote(conn, known.engine)
+        context._oslo_tracing = _sql_notes.Note(
+            known, where, time.time_ns(), size, many
+        )
+
+    def unrecorded(self, conn: Any, statement: str, context: Any) -> None:
+        """Look at a statement that has no span.
+
+        The end of its transaction may be wanted all the same.
+        """
+        if self._writes(conn, statement, context):
+            self.transactions.wrote(conn, self.engines.get(conn))
 
     def commented(
         self, conn: Any, statement: str, context: Any, executemany: bool
     ) -> str:
         """Return a noted statement with a comment that names its span."""
-        note = getattr(context, NOTE, None)
+        note: _sql_notes.Note | None = getattr(context, _sql_notes.NOTE, None)
         # The drivers' ways of executing many read the statement themselves.
         if note is None or (executemany and not note.many):
             return statement
         if not note.comment:
-            if _will_be_theirs(conn.engine):
+            if _sql_notes.will_be_theirs(conn.engine):
                 return statement
             wanted = self._settings.db_spans
-            if wanted == 'all' or (wanted == 'slow' and note.facts.is_write):
+            if wanted == 'all' or (wanted == 'slow' and note.known.is_write):
                 note.span = self._start(note)
             # Of others nobody knows yet whether they will have one.
             note.comment = _sql_comments.comment(
@@ -188,77 +163,65 @@ class Recorder:
 
         :param statement: as it was executed.
         """
-        note = getattr(context, NOTE, None)
-        if note is None or note.owner is not self:
+        note = _sql_notes.noted_by(self, context)
+        if note is None:
             return
-        if hasattr(context, _THEIRS):
-            note.theirs = note.theirs or _is_theirs(context)
-        if note.facts.has_rows:
-            _count(note, cursor)
+        if hasattr(context, _sql_notes.THEIRS):
+            note.theirs = note.theirs or _sql_notes.is_theirs(context)
+        if note.known.has_rows:
+            _sql_notes.count(note, cursor)
         if note.many:
             return
-        setattr(context, NOTE, None)
-        if statement is not note.statement:
+        context._oslo_tracing = None
+        known = note.known
+        if statement != known.statement:
             # What another listener made of it is what was executed.
             statement = _sql_comments.remove(statement, note.comment)
-            if statement != note.statement:
-                note.statement = statement
-                note.facts = self._facts(note)
+            if statement != known.statement:
+                note.known = self.memory.get(
+                    known.engine,
+                    statement,
+                    context.compiled,
+                    known.has_parameters,
+                    note.size > 1,
+                )
         self._record(note, None)
 
     def failed(self, context: Any, error: BaseException) -> None:
         """Record what was noted, if it was not yet."""
-        note = getattr(context, NOTE, None)
-        if note is None or note.owner is not self:
+        note = _sql_notes.noted_by(self, context)
+        if note is None:
             return
-        setattr(context, NOTE, None)
-        note.theirs = note.theirs or _is_theirs(context)
+        context._oslo_tracing = None
+        note.theirs = note.theirs or _sql_notes.is_theirs(context)
         # Not of all batches.
         note.rows = -1
         self._record(note, error)
 
     def end_batches(self, context: Any) -> None:
         """Record what was noted, all of whose batches succeeded."""
-        note = getattr(context, NOTE, None)
-        if note is not None and note.owner is self:
-            setattr(context, NOTE, None)
+        note = _sql_notes.noted_by(self, context)
+        if note is not None:
+            context._oslo_tracing = None
             self._record(note, None)
 
-    def _facts(self, note: _Note) -> _sql_statements.Facts:
-        return self.statements.get(
-            note.statement,
-            note.compiled,
-            note.has_parameters,
-            note.engine.dialect_name,
-            note.size > 1,
-        )
-
-    def _start(self, note: _Note) -> trace.Span:
-        engine, facts = note.engine, note.facts
-        known = facts.ready
-        if known is None or known[0] is not engine:
-            known = facts.ready = (
-                engine,
-                _ready.Ready(
-                    _name(note),
-                    _CLIENT,
-                    {**engine.attributes, **facts.attributes},
-                ),
-            )
-        own = {}
+    def _start(self, note: _sql_notes.Note) -> trace.Span:
+        own: dict[str, int] = {}
         if note.size > 1:
             own[names.DB_OPERATION_BATCH_SIZE] = note.size
         if note.rows >= 0:
             own[names.OPENSTACK_DB_ROWS] = note.rows
         return self._tracer.start_ready(
-            known[1], note.parent, own, start_time=note.started
+            note.known.ready, note.parent, own, start_time=note.started
         )
 
-    def _record(self, note: _Note, error: BaseException | None) -> None:
+    def _record(
+        self, note: _sql_notes.Note, error: BaseException | None
+    ) -> None:
         if note.theirs:
             self._step_back()
             return
-        span = note.span
+        span, known = note.span, note.known
         ended = time.time_ns()
         if (
             self._settings.db_spans != 'all'
@@ -267,10 +230,10 @@ class Recorder:
             and _sql_sums.add(
                 self._settings,
                 note.parent,
-                _name(note),
+                known.ready.name,
                 ended - note.started,
                 note.rows,
-                note.facts.is_write,
+                known.is_write,
             )
         ):
             return
@@ -278,13 +241,30 @@ class Recorder:
             span = self._start(note)
         elif span.is_recording():
             # Another listener may have made something else of it.
-            span.update_name(_name(note))
-            span.set_attributes(note.facts.attributes)
+            span.update_name(known.ready.name)
+            span.set_attributes(known.facts.attributes)
             if note.rows >= 0:
                 span.set_attribute(names.OPENSTACK_DB_ROWS, note.rows)
         if error is not None:
             _sql_errors.record(span, error, self._settings)
         span.end(ended)
+
+    def _writes(self, conn: Any, statement: str, context: Any) -> bool:
+        """Whether a statement writes, without remembering anything of it."""
+        if _sql_statements.kind_of(context.compiled) == 'select':
+            return False
+        is_write = self._is_write
+        if is_write is None:
+            # Not needed before there is a statement.
+            from oslo_tracing.scrub import sql
+
+            is_write = self._is_write = sql.is_write
+        return bool(
+            context.isinsert
+            or context.isupdate
+            or context.isdelete
+            or is_write(statement, conn.dialect.name)
+        )
 
     def _step_back(self) -> None:
         if not self._stepped_back:
@@ -293,57 +273,3 @@ class Recorder:
                 'opentelemetry-instrumentation-sqlalchemy traces SQL '
                 'statements: oslo.tracing has no span for those that it has.'
             )
-
-
-def _writes(conn: Any, statement: str, context: Any) -> bool:
-    """Whether a statement writes, without remembering anything of it."""
-    compiled = context.compiled
-    if (
-        compiled is not None
-        and getattr(compiled.statement, '__visit_name__', '') == 'select'
-    ):
-        return False
-    # Not needed before there is a statement.
-    from oslo_tracing.scrub import sql
-
-    return bool(
-        context.isinsert
-        or context.isupdate
-        or context.isdelete
-        or sql.is_write(statement, conn.dialect.name)
-    )
-
-
-def _name(note: _Note) -> str:
-    # The conventions: the system's name where nothing better is.
-    return note.facts.name or str(note.engine.attributes[names.DB_SYSTEM_NAME])
-
-
-def _count(note: _Note, cursor: Any) -> None:
-    """Add the rows of an execution, where the driver knows them."""
-    if (
-        note.facts.is_write
-        and note.engine.dialect_name == 'sqlite'
-        and cursor.description is not None
-    ):
-        # It counts rows only as RETURNING gives them out.
-        return
-    rows = cursor.rowcount
-    if isinstance(rows, int) and 0 <= rows < _MOST_ROWS:
-        note.rows = rows + max(note.rows, 0)
-
-
-def _will_be_theirs(engine: Any) -> bool:
-    """Whether another instrumentation listens to an engine."""
-    return any(
-        type(getattr(listener, '__self__', None)).__module__.startswith(
-            _THEIR_MODULE
-        )
-        for listener in engine.dispatch.before_cursor_execute
-    )
-
-
-def _is_theirs(context: Any) -> bool:
-    """Whether another instrumentation has a span for this very statement."""
-    span = getattr(context, _THEIRS, None)
-    return isinstance(span, trace.Span) and span.is_recording()

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from oslo_tracing import _ready
 from oslo_tracing import attributes as names
 
 #: Characters; a longer text is not remembered.
@@ -40,11 +39,9 @@ class Facts:
     :ivar attributes: ready to be given to a span; not to be changed.
     :ivar is_write: whether a COMMIT has work to do after it.
     :ivar has_rows: whether a row count means anything.
-    :ivar ready: what its spans have in common, and with whose attributes:
-        those of the engine that has executed it last.
     """
 
-    __slots__ = ('attributes', 'has_rows', 'is_write', 'name', 'ready')
+    __slots__ = ('attributes', 'has_rows', 'is_write', 'name')
 
     def __init__(
         self,
@@ -57,7 +54,6 @@ class Facts:
         self.attributes = attributes
         self.is_write = is_write
         self.has_rows = has_rows
-        self.ready: tuple[object, _ready.Ready] | None = None
 
     def as_batch(self) -> Facts:
         """Return the facts of many such statements in one span."""
@@ -109,7 +105,7 @@ class StatementCache:
         :param dialect_name: SQLAlchemy's name of the dialect.
         :param batch: whether it is executed many times in one span.
         """
-        kind = _kind_of(compiled)
+        kind = kind_of(compiled)
         key = (statement, kind, has_parameters, dialect_name, batch)
         facts = self._young.get(key)
         if facts is not None:
@@ -169,7 +165,7 @@ class StatementCache:
         )
 
 
-def _kind_of(compiled: Any) -> Any:
+def kind_of(compiled: Any) -> Any:
     """Return what SQLAlchemy calls it, so that plain text is told apart."""
     statement = getattr(compiled, 'statement', None)
     return getattr(statement, '__visit_name__', None)
@@ -180,7 +176,7 @@ def _of_compiled(compiled: Any) -> tuple[str | None, str | None]:
 
     Not read from the text, which the conventions leave to the summary.
     """
-    kind = _kind_of(compiled)
+    kind = kind_of(compiled)
     if kind in ('insert', 'update', 'delete'):
         table = getattr(compiled.statement, 'table', None)
         return kind.upper(), _table([table])

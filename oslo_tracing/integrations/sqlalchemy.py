@@ -24,13 +24,13 @@ import contextlib
 import functools
 from typing import Any
 
-from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _wrap
 from oslo_tracing import exceptions
 from oslo_tracing import integrations
 from oslo_tracing.integrations import _sql_pool
 from oslo_tracing.integrations import _sql_recorder
+from oslo_tracing.integrations import _sql_usual
 
 
 def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
@@ -39,10 +39,10 @@ def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
     :param toolbox: tracer and settings.
     :param undo: takes the way back.
     """
-    recorder = _sql_recorder.Recorder(
-        toolbox.tracer('sqlalchemy'), toolbox.settings
-    )
-    listeners = _Listeners(recorder, toolbox.settings.db_comment)
+    settings, tracer = toolbox.settings, toolbox.tracer('sqlalchemy')
+    recorder = _sql_recorder.Recorder(tracer, settings)
+    usual = _sql_usual.Usual(recorder, tracer, settings)
+    listeners = _Listeners(recorder, usual, settings.db_comment)
     for attach in (
         recorder.transactions.attach,
         _sql_pool.attach,
@@ -58,13 +58,18 @@ class _Listeners:
     """What SQLAlchemy calls.
 
     :param recorder: does the work.
+    :param usual: does it for nearly all.
     :param commented: whether statements are to name their spans.
     """
 
     def __init__(
-        self, recorder: _sql_recorder.Recorder, commented: bool
+        self,
+        recorder: _sql_recorder.Recorder,
+        usual: _sql_usual.Usual,
+        commented: bool,
     ) -> None:
         self._recorder = recorder
+        self._usual = usual
         self._commented = commented
 
     def attach(self, sqlalchemy: Any, undo: contextlib.ExitStack) -> None:
@@ -88,11 +93,13 @@ class _Listeners:
                 if '_has_events' in vars(kind)
             ],
         )
-        before = self.before_commented if self._commented else self.before
+        before = (
+            self.before_commented if self._commented else self._usual.before
+        )
         for name, listener, changes in (
             # Whoever may change the statement is called without a detour.
             ('before_cursor_execute', before, True),
-            ('after_cursor_execute', self.after, False),
+            ('after_cursor_execute', self._usual.after, False),
             ('handle_error', self.failed, False),
         ):
             try:
@@ -120,25 +127,6 @@ class _Listeners:
                     untraced=untraced,
                 )
 
-    def before(
-        self,
-        conn: Any,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        context: Any,
-        executemany: bool,
-    ) -> tuple[str, Any]:
-        """Note a statement that begins."""
-        try:
-            if not _needs_nothing(context):
-                self._recorder.begin(
-                    conn, statement, parameters, context, executemany
-                )
-        except Exception:
-            _guard.report('noting an SQL statement')
-        return statement, parameters
-
     def before_commented(
         self,
         conn: Any,
@@ -160,23 +148,6 @@ class _Listeners:
         except Exception:
             _guard.report('noting an SQL statement')
         return said, parameters
-
-    def after(
-        self,
-        conn: Any,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        context: Any,
-        executemany: bool,
-    ) -> None:
-        """Record a statement that succeeded."""
-        if getattr(context, _sql_recorder.NOTE, None) is None:
-            return
-        try:
-            self._recorder.succeeded(statement, cursor, context)
-        except Exception:
-            _guard.report('recording an SQL statement')
 
     def failed(self, failure: Any) -> None:
         """Record a statement that failed; the exception goes its way.
@@ -252,20 +223,6 @@ class _Listeners:
             return result
 
         return execute
-
-
-def _needs_nothing(context: Any) -> bool:
-    """Whether a statement is neither recorded nor does it write."""
-    where = _current.context()
-    if type(where) is not _current.UnrecordedContext:
-        found: Any = where.get(_current.UNRECORDED)
-        if found is None or where.get(_current.SPAN_KEY) is not found.span:
-            return False
-    compiled = context.compiled
-    return (
-        compiled is not None
-        and getattr(compiled.statement, '__visit_name__', '') == 'select'
-    )
 
 
 def _put_flags_back(before: list[tuple[Any, bool]]) -> None:

@@ -73,6 +73,18 @@ class CurrentTest(base.TestCase):
                 ),
             )
 
+    def test_what_is_suppressed(self):
+        for suppressed, values in (
+            (False, {}),
+            (False, {_current.SPAN_KEY: _SPAN}),
+            (False, {_current.SUPPRESS_HTTP: True}),
+            (False, {_current.SUPPRESS_ALL: False}),
+            (True, {_current.SUPPRESS_ALL: True}),
+            (True, {_current.SUPPRESS_PLAIN: True}),
+        ):
+            where = otel_context.Context(values)
+            self.assertIs(suppressed, _current.is_suppressed(where), values)
+
     def test_who_keeps_the_context_elsewhere_is_asked(self):
         class Elsewhere:
             pass

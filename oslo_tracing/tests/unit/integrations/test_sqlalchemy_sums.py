@@ -361,7 +361,8 @@ class SummaryTest(TestCase):
         @event.listens_for(self.engine, 'before_cursor_execute')
         def earlier(conn, cursor, statement, parameters, given, many):
             # Our own listener, of the class, was called before.
-            given._oslo_tracing.started += 10**12
+            known, where, started = given._oslo_tracing
+            given._oslo_tracing = known, where, started + 10**12
 
         with self.request(), self.engine.connect() as conn:
             conn.execute(select(INSTANCES))
