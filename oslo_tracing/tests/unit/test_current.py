@@ -73,6 +73,20 @@ class CurrentTest(base.TestCase):
                 ),
             )
 
+    def test_either_key_asks_that_nothing_be_recorded(self):
+        empty = otel_context.Context()
+        self.assertFalse(_current.is_suppressed(empty))
+        for key in (_current.SUPPRESS_ALL, _current.SUPPRESS_PLAIN):
+            for value in (True, False):
+                where = otel_context.set_value(key, value, empty)
+                self.assertIs(value, _current.is_suppressed(where))
+        # That is for what HTTP instrumentations record.
+        self.assertFalse(
+            _current.is_suppressed(
+                otel_context.set_value(_current.SUPPRESS_HTTP, True, empty)
+            )
+        )
+
     def test_who_keeps_the_context_elsewhere_is_asked(self):
         class Elsewhere:
             pass
