@@ -48,6 +48,8 @@ _SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
 _MORE_TO_IT = frozenset(
     (BAGGAGE_KEY, SUPPRESS_ALL, SUPPRESS_PLAIN, SUPPRESS_HTTP)
 )
+#: And nearly none has one of these.
+_SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
 
 #: Fields of a ``SpanContext``, which is a tuple.
 SPAN_ID: Final = 1
@@ -79,23 +81,22 @@ _FOUND = _variable()
 context: Callable[[], otel_context.Context]
 #: Makes a context the current one; returns what :func:`detach` takes.
 attach: Callable[[otel_context.Context], Any]
-context, attach = (
-    (otel_context.get_current, otel_context.attach)
+#: Puts back what was current before; raises where that cannot be.
+reset: Callable[[Any], None]
+context, attach, reset = (
+    (otel_context.get_current, otel_context.attach, otel_context.detach)
     if _FOUND is None
-    else (_FOUND.get, _FOUND.set)
+    else (_FOUND.get, _FOUND.set, _FOUND.reset)
 )
 
 
 def detach(token: Any) -> None:
     """Put back what was current before :func:`attach`."""
-    if _FOUND is not None:
-        try:
-            _FOUND.reset(token)
-            return
-        except (RuntimeError, ValueError):
-            # OpenTelemetry tells of it.
-            pass
-    otel_context.detach(token)
+    try:
+        reset(token)
+    except (RuntimeError, ValueError):
+        # OpenTelemetry tells of it.
+        otel_context.detach(token)
 
 
 def span() -> trace.Span:
@@ -108,6 +109,13 @@ def span_in(where: otel_context.Context) -> trace.Span:
     """Return the span of a context, the invalid one where it has none."""
     found: Any = where.get(SPAN_KEY)
     return trace.INVALID_SPAN if found is None else found
+
+
+def is_suppressed(where: otel_context.Context) -> bool:
+    """Say whether a context asks that nothing be recorded in it."""
+    if _SUPPRESSING.isdisjoint(where):
+        return False
+    return bool(where.get(SUPPRESS_ALL) or where.get(SUPPRESS_PLAIN))
 
 
 def with_span(

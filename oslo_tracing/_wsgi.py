@@ -30,9 +30,12 @@ from oslo_config import cfg
 from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _routes
+from oslo_tracing import _wsgi_callers
+from oslo_tracing import _wsgi_environ
 from oslo_tracing import _wsgi_request
 from oslo_tracing import _wsgi_told
 from oslo_tracing import _wsgi_unrecorded
+from oslo_tracing import attributes as attribute_names
 from oslo_tracing import context
 from oslo_tracing.propagation import trust
 from oslo_tracing.propagation import w3c
@@ -52,6 +55,11 @@ _FOREIGN = ('opentelemetry.instrumentation.', 'oslo_middleware.')
 _SERVER = trace.SpanKind.SERVER
 #: Which of the ``sampling_rules`` are for requests.
 _RULES = 'server'
+_URL_PATH = attribute_names.URL_PATH
+#: Limits of attributes with which none of a request's is lost.
+_AMPLE_COUNT = 64
+_AMPLE_LENGTH = 256
+_NO_KEY: _wsgi_callers.Key = ()
 #: Name of a span of which nobody has asked what it is.
 _UNTOLD = 'HTTP'
 
@@ -74,8 +82,8 @@ class Server:
     """
 
     def __init__(self, tracing: service.Tracing) -> None:
-        self._settings = tracing.settings
-        self._tracer: trace.Tracer = tracing.tracer('wsgi')
+        self.settings = tracing.settings
+        self._tracer = tracing.tracer('wsgi')
         self._sampling = tracing.sampling
         self._unrecorded = _wsgi_unrecorded.Draw(
             tracing.sampling,
@@ -86,11 +94,17 @@ class Server:
         self._gate = trust.Gate(
             tracing.settings, tracing.propagation, tracing.may_force
         )
-        self._names = _routes.Names()
+        self.names = _routes.Names()
+        self.callers = _wsgi_callers.Callers()
         self._silent = context.silent()
         self._paths = _wsgi_told.Paths()
         self._ignored: tuple[Any, Callable[[str], object]] = (None, bool)
-        self._told: set[str] = set()
+        self._said: set[str] = set()
+        # Else the order in which attributes are set says which are kept.
+        self._is_ample = (
+            self.settings.attribute_count_limit >= _AMPLE_COUNT
+            and self.settings.attribute_length_limit >= _AMPLE_LENGTH
+        )
 
     def gives_way(self, conf: cfg.ConfigOpts, *others: cfg.ConfigOpts) -> bool:
         """Say whether oslo.middleware's own filter records the requests.
@@ -161,64 +175,100 @@ class Server:
         path: str,
         claimed: Any,
     ) -> _wsgi_request.Request:
-        settings = self._settings
         parentage = self._gate.decide(environ, claimed)
         # What is only asked for may be decided on like what starts here.
         continued = parentage.believed and not context.forced(
             parentage.context
         )
-        told = None
-        name, attributes = _UNTOLD, None
+        told = trace_id = None
         if self._reads_name(continued):
-            told = _wsgi_told.Told(environ, self._paths.get(path), continued)
-            name, attributes = told.name, told.attributes
-        # Else nothing is made for a request that may not be recorded.
-        trace_id, random = parentage.trace_id, False
+            told = self._told(environ, path, continued)
         if self._sampling is not None and not parentage.links:
             drawn = self._unrecorded.draw(
                 parentage, None if told is None else told.name
             )
             if isinstance(drawn, _current.Unrecorded):
                 return self._not_recorded(environ, parentage, drawn)
-            if drawn is not None:
-                trace_id, random = drawn, True
-        wanted = context.want_trace_id(trace_id, random)
+            trace_id = drawn
+        is_drawn = trace_id is not None
+        # Then nobody decides on the attributes that it starts with.
+        is_free = self._is_ample and (told is None or is_drawn)
+        if told is None and self._is_kept(parentage, continued, is_drawn):
+            told = self._told(environ, path, continued)
+        key, caller = _NO_KEY, None
+        if is_free and told is not None and told.is_usual():
+            key = (told.name, continued, *_wsgi_environ.said(environ))
+            caller = self.callers.get(key)
+        wanted = context.want_trace_id(
+            trace_id if is_drawn else parentage.trace_id, is_drawn
+        )
         try:
-            span = self._tracer.start_span(
-                name, parentage.context, _SERVER, attributes, parentage.links
-            )
+            span = self._span(parentage, told, caller)
         finally:
             context.forget_trace_id(wanted)
-        current = parentage.context
         started = span.get_span_context()
-        traceresponse = None
+        traceresponse = offered = None
         if parentage.believed:
-            if settings.traceresponse:
+            if self.settings.traceresponse:
                 traceresponse = w3c.format_traceparent(started)
         elif (
-            settings.request_id_is_trace_id
-            and started.is_valid
+            self.settings.request_id_is_trace_id
+            and started[_current.VALID]
             and not parentage.asked_for
         ):
             # Not an id that somebody has chosen, and chosen for more than
             # one request.
-            current = context.offer_request_id(current, started)
+            offered = started[0]
         request = _wsgi_request.Request(
-            environ, span, context.root(current, span), traceresponse
+            environ,
+            span,
+            context.root(parentage.context, span, None, offered),
+            traceresponse,
         )
         if span.is_recording():
             if told is None:
-                told = _wsgi_told.Told(
-                    environ, self._paths.get(path), continued
-                )
+                told = self._told(environ, path, continued)
                 span.update_name(told.name)
                 span.set_attributes(told.attributes)
-            request.keep(
-                settings,
-                self._names,
-                (told.method, came, path, told.cleaned),
-            )
+            request.keep(self, told, (came, path), (key, caller))
         return request
+
+    def _told(
+        self, environ: wsgi.WSGIEnvironment, path: str, continued: bool
+    ) -> _wsgi_told.Told:
+        return _wsgi_told.Told(environ, self._paths.get(path), continued)
+
+    def _is_kept(
+        self, parentage: trust.Parentage, continued: bool, is_drawn: bool
+    ) -> bool:
+        """Say whether it is as good as certain that a request is recorded.
+
+        If not, nothing is made for it yet.
+        """
+        if is_drawn:
+            return not self.settings.max_traces_per_second
+        return continued and _current.is_sampled(
+            _current.span_in(parentage.context).get_span_context()
+        )
+
+    def _span(
+        self,
+        parentage: trust.Parentage,
+        told: _wsgi_told.Told | None,
+        caller: _wsgi_callers.Caller | None,
+    ) -> trace.Span:
+        """Start the span of a request, with what is known of it."""
+        where, links = parentage.context, parentage.links
+        if told is None:
+            return self._tracer.start_span(
+                _UNTOLD, where, _SERVER, None, links
+            )
+        if caller is None:
+            return self._tracer.start_span(
+                told.name, where, _SERVER, told.attributes, links
+            )
+        own: dict[str, Any] = {_URL_PATH: told.path}
+        return self._tracer.start_ready(caller.ready, where, own, links)
 
     def _not_recorded(
         self,
@@ -227,7 +277,7 @@ class Server:
         drawn: _current.Unrecorded,
     ) -> _wsgi_request.Request:
         """Return a request of which nothing but the ids is kept."""
-        settings = self._settings
+        settings = self.settings
         traceresponse = offered = None
         if parentage.believed:
             if settings.traceresponse:
@@ -267,7 +317,7 @@ class Server:
         return True
 
     def _is_ignored(self, path: str) -> object:
-        patterns = self._settings.ignored_paths
+        patterns = self.settings.ignored_paths
         compiled_of, match = self._ignored
         if patterns is not compiled_of:
             match = _matcher(patterns)
@@ -275,8 +325,8 @@ class Server:
         return match(path)
 
     def _tell(self, who: str) -> None:
-        if who not in self._told:
-            self._told.add(who)
+        if who not in self._said:
+            self._said.add(who)
             LOG.info(
                 'Requests are recorded by %s: oslo.tracing adds no span of '
                 'its own to them.',

@@ -29,7 +29,7 @@ from oslo_tracing import attributes as attribute_names
 _MAX_ID = 255
 _MAX_ADDRESS = 255
 _MAX_USER_AGENT = 512
-#: What :func:`ends` reads, and of how many characters it remembers it.
+#: What :func:`ends` is about, and of how many characters it is remembered.
 _ENDS = (
     'wsgi.url_scheme',
     'HTTP_HOST',
@@ -51,6 +51,14 @@ _CONTEXTS = (
     'openstack.context',
     'oslo.context',
     'manila.context',
+)
+_ANY_CONTEXT = frozenset(_CONTEXTS)
+_KEPT = (
+    (attribute_names.OPENSTACK_REQUEST_ID, 'openstack.request_id'),
+    (
+        attribute_names.OPENSTACK_GLOBAL_REQUEST_ID,
+        'openstack.global_request_id',
+    ),
 )
 _IDS = (
     (attribute_names.OPENSTACK_REQUEST_ID, 'request_id'),
@@ -92,19 +100,34 @@ def says_confirmed(environ: Mapping[str, Any]) -> bool:
     return _STATUS in environ
 
 
-def ends(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """Return who has asked whom, and how, as attributes."""
-    said = [environ.get(name) for name in _ENDS]
-    # The same client mostly asks again; not every server keeps to PEP 3333.
+def said(environ: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return all that :func:`ends` is about, as it stands there."""
+    return tuple(map(environ.get, _ENDS))
+
+
+def is_usual(said: tuple[Any, ...]) -> bool:
+    """Say whether that is short text, as may be remembered.
+
+    Not every server keeps to PEP 3333.
+    """
     length = 0
     for one in said:
         if type(one) is str:
             length += len(one)
         elif one is not None:
-            return _ends(environ)
-    if length > _MAX_KNOWN:
-        return _ends(environ)
-    return _known_ends(*said).copy()
+            return False
+    return length <= _MAX_KNOWN
+
+
+def ends(said: tuple[Any, ...]) -> dict[str, Any]:
+    """Return who has asked whom, and how, as attributes.
+
+    :param said: by an environment.
+    """
+    # The same client mostly asks again.
+    if is_usual(said):
+        return _known_ends(*said).copy()
+    return _ends(dict(zip(_ENDS, said, strict=True)))
 
 
 @functools.lru_cache(256)
@@ -153,23 +176,18 @@ def ids(
     :param said_confirmed: what :func:`says_confirmed` has answered.
     """
     found: dict[str, str] = {}
-    _keep(
-        found,
-        attribute_names.OPENSTACK_REQUEST_ID,
-        environ.get('openstack.request_id'),
-    )
-    _keep(
-        found,
-        attribute_names.OPENSTACK_GLOBAL_REQUEST_ID,
-        environ.get('openstack.global_request_id'),
-    )
+    for attribute, key in _KEPT:
+        if key in environ:
+            _keep(found, attribute, environ[key])
     context = _context(environ)
     if context is None:
         context = current
     if context is not None:
         for attribute, name in _IDS:
             if attribute not in found:
-                _keep(found, attribute, getattr(context, name, None))
+                value = getattr(context, name, None)
+                if value is not None:
+                    _keep(found, attribute, value)
     # A caller could send these headers too. keystonemiddleware takes them
     # out, and leaves what no caller can.
     if environ.get(_STATUS) == 'Confirmed' and (
@@ -198,10 +216,12 @@ def request_id_of(headers: Iterable[tuple[str, str]]) -> str | None:
 
 
 def _context(environ: Mapping[str, Any]) -> Any:
-    for key in _CONTEXTS:
-        found = environ.get(key)
-        if found is not None and hasattr(found, 'request_id'):
-            return found
+    there: Iterable[str] = environ.keys() & _ANY_CONTEXT
+    if there:
+        # Nearly always one; of more the first.
+        for key in _CONTEXTS:
+            if key in there and hasattr(environ[key], 'request_id'):
+                return environ[key]
     # Where WebOb keeps what glance and others set on the request.
     kept = environ.get('webob.adhoc_attrs')
     found = kept.get('context') if isinstance(kept, dict) else None

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
+from typing import Protocol
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
@@ -25,6 +26,7 @@ from opentelemetry import trace
 from oslo_tracing import _guard
 from oslo_tracing import _routes
 from oslo_tracing import _wsgi_body
+from oslo_tracing import _wsgi_callers
 from oslo_tracing import _wsgi_environ
 from oslo_tracing import attributes as attribute_names
 from oslo_tracing import context as context_module
@@ -33,6 +35,7 @@ from oslo_tracing import recording
 if TYPE_CHECKING:
     from _typeshed import wsgi
 
+    from oslo_tracing import _wsgi_told
     from oslo_tracing import settings as settings_module
 
 #: What an environment has while the span of its request is open, so that a
@@ -41,6 +44,14 @@ if TYPE_CHECKING:
 OPEN = 'oslo_tracing.open'
 
 _ERROR = trace.StatusCode.ERROR
+
+
+class Server(Protocol):
+    """What the requests of a process have in common."""
+
+    settings: settings_module.Settings
+    names: _routes.Names
+    callers: _wsgi_callers.Callers
 
 
 class Request:
@@ -55,25 +66,27 @@ class Request:
     __slots__ = (
         'context',
         '_before',
+        '_caller',
+        '_came',
         '_current',
         '_environ',
         '_headers',
         '_mark',
-        '_names',
         '_recording',
         '_request_context',
         '_rule',
         '_said_confirmed',
-        '_settings',
+        '_server',
         '_span',
         '_status',
         '_told',
         '_traceresponse',
     )
 
-    _settings: settings_module.Settings
-    _names: _routes.Names
-    _told: tuple[str, str, str, str]
+    _server: Server
+    _told: _wsgi_told.Told
+    _came: tuple[str, str]
+    _caller: tuple[_wsgi_callers.Key, _wsgi_callers.Caller | None]
 
     def __init__(
         self,
@@ -95,20 +108,22 @@ class Request:
 
     def keep(
         self,
-        settings: settings_module.Settings,
-        names: _routes.Names,
-        told: tuple[str, str, str, str],
+        server: Server,
+        told: _wsgi_told.Told,
+        came: tuple[str, str],
+        caller: tuple[_wsgi_callers.Key, _wsgi_callers.Caller | None],
     ) -> None:
         """Remember what a span that is recorded needs at its end.
 
-        :param settings: what to record of exceptions.
-        :param names: names the request.
-        :param told: the method as names have it, PATH_INFO, the whole path
-            decoded, and the same cleaned, all as they came in.
+        :param server: what requests have in common.
+        :param told: what the span says already.
+        :param came: PATH_INFO, and the whole path decoded, as they came in.
+        :param caller: who asks, and what of that the span says already.
         """
-        self._settings = settings
-        self._names = names
+        self._server = server
         self._told = told
+        self._came = came
+        self._caller = caller
         self._before = self._current = context_module.request_context()
         self._said_confirmed = _wsgi_environ.says_confirmed(self._environ)
         self._environ[context_module.RULE] = None
@@ -196,7 +211,9 @@ class Request:
             return
         try:
             if self._recording:
-                recording.record_error(self._span, error, self._settings)
+                recording.record_error(
+                    self._span, error, self._server.settings
+                )
                 if not answered:
                     self._status = None
                     self._current = context_module.request_context()
@@ -221,8 +238,7 @@ class Request:
         if not self._recording:
             return
         try:
-            self._tell_outcome(failed)
-            self._tell_whose()
+            self._tell(failed)
         except Exception:
             _guard.report('describing a request')
         try:
@@ -230,11 +246,19 @@ class Request:
         except Exception:
             _guard.report('ending the span of a request')
 
-    def _tell_outcome(self, failed: bool) -> None:
-        status = self._status
-        method, came, path, cleaned = self._told
-        found = _wsgi_environ.ends(self._environ)
-        route = self._names.route(self._environ, came, path, self._rule)
+    def _tell(self, failed: bool) -> None:
+        found = self._server.callers.rest(
+            *self._caller, self._told.constant, self._environ
+        )
+        self._add_outcome(found, failed)
+        try:
+            self._add_whose(found)
+        finally:
+            self._span.set_attributes(found)
+
+    def _add_outcome(self, found: dict[str, Any], failed: bool) -> None:
+        status, told, names = self._status, self._told, self._server.names
+        route = names.route(self._environ, *self._came, self._rule)
         if route is not None:
             found[attribute_names.HTTP_ROUTE] = route
         if status is not None:
@@ -242,17 +266,17 @@ class Request:
             if status >= 500 and not failed:
                 found[attribute_names.ERROR_TYPE] = str(status)
                 self._span.set_status(_ERROR)
-        self._span.update_name(
-            self._names.name(method, route, cleaned, status)
-        )
-        self._span.set_attributes(found)
+        name = names.name(told.method, route, told.cleaned, status)
+        if getattr(self._span, 'name', None) != name:
+            self._span.update_name(name)
 
-    def _tell_whose(self) -> None:
+    def _add_whose(self, found: dict[str, Any]) -> None:
         # What is current on this thread may be somebody else's, left by an
         # earlier request.
         current = self._current if self._current is not self._before else None
-        found = _wsgi_environ.ids(self._environ, current, self._said_confirmed)
-        if attribute_names.OPENSTACK_REQUEST_ID not in found:
+        ids = _wsgi_environ.ids(self._environ, current, self._said_confirmed)
+        found.update(ids)
+        if attribute_names.OPENSTACK_REQUEST_ID not in ids:
             told = _wsgi_environ.request_id_of(self._headers)
             if told is None and self._status is not None:
                 # Nobody needed one, as where a service tells its versions;
@@ -260,5 +284,3 @@ class Request:
                 told = context_module.take_request_id(self.context)
             if told:
                 found[attribute_names.OPENSTACK_REQUEST_ID] = told
-        if found:
-            self._span.set_attributes(found)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Paths that are remembered, and their characters.
 _MAX_KNOWN = 512
 _MAX_KNOWN_PATH = 256
+#: What methods are called of which one has to be told more.
+_STRANGE = 'HTTP'
 
 
 class Paths:
@@ -58,11 +60,14 @@ class Paths:
 class Told:
     """What is known of a request on its way in.
 
-    :param said: what is said of it, and what names have of it.
+    :param said: what is said of its path, and what names have of it.
     :param continued: its caller has a trace, which goes on.
+    :ivar name: what samplers decide on; the route is known later.
+    :ivar constant: what all requests with this name have.
+    :ivar path: what is said of its path.
     """
 
-    __slots__ = ('attributes', 'cleaned', 'method', 'name')
+    __slots__ = ('cleaned', 'constant', 'continued', 'method', 'name', 'path')
 
     def __init__(
         self,
@@ -73,19 +78,30 @@ class Told:
         self.method, known, original = names.method(
             environ.get('REQUEST_METHOD')
         )
-        scrubbed, self.cleaned = said
-        #: What samplers decide on; the route is known later.
-        self.name = f'{self.method} {self.cleaned}'
-        self.attributes = {
-            attribute_names.HTTP_REQUEST_METHOD: known,
-            attribute_names.URL_PATH: scrubbed,
-        }
-        if original is not None:
-            self.attributes[attribute_names.HTTP_REQUEST_METHOD_ORIGINAL] = (
-                original
-            )
+        self.path, self.cleaned = said
+        self.continued = continued
+        self.name = name = f'{self.method} {self.cleaned}'
+        self.constant = {attribute_names.HTTP_REQUEST_METHOD: known}
         if not continued:
             # For who writes a rule: the span gets another name at its end.
-            self.attributes[attribute_names.OPENSTACK_SAMPLING_NAME] = (
-                self.name
+            self.constant[attribute_names.OPENSTACK_SAMPLING_NAME] = name
+        if original is not None:
+            self.constant[attribute_names.HTTP_REQUEST_METHOD_ORIGINAL] = (
+                original
             )
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """All that its span begins with."""
+        return {**self.constant, attribute_names.URL_PATH: self.path}
+
+    def is_usual(self) -> bool:
+        """Say whether it is as many others are, but for its path.
+
+        That is short enough for every limit, and nothing but ASCII.
+        """
+        return (
+            self.method != _STRANGE
+            and len(self.path) <= _MAX_KNOWN_PATH
+            and self.path.isascii()
+        )

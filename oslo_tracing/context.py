@@ -30,6 +30,14 @@ from oslo_tracing import leases
 _SUPPRESS_ALL = _current.SUPPRESS_ALL
 _SUPPRESS_HTTP = _current.SUPPRESS_HTTP
 _SUPPRESS_PLAIN = _current.SUPPRESS_PLAIN
+_SUPPRESSING = frozenset((_SUPPRESS_ALL, _SUPPRESS_HTTP, _SUPPRESS_PLAIN))
+
+# What nearly every seam asks for, without a look into another module.
+_context = _current.context
+_attach = _current.attach
+_reset = _current.reset
+_SPAN_KEY = _current.SPAN_KEY
+_LocalRoot = leases.LocalRoot
 
 #: What a WSGI environment has while a request is being recorded, for the
 #: rule that has matched in a framework which would soon forget it.
@@ -43,14 +51,18 @@ _UNIT = otel_context.create_key('oslo_tracing.unit')
 #: Set where who is entitled to has asked for a trace.
 _FORCED = otel_context.create_key('oslo_tracing.forced')
 _PERIODIC = otel_context.create_key('oslo_tracing.periodic_start')
-#: A span that stands for the trace that ``update_store()`` has restored.
-_RESTORED = otel_context.create_key('oslo_tracing.restored')
 _IN_NO_TRACE = otel_context.set_value(_UNIT, True, otel_context.Context())
 _STARTS_PERIODIC = otel_context.set_value(
     _PERIODIC, True, otel_context.Context()
 )
 
 _KEEP = object()
+
+
+class _Restored(trace.NonRecordingSpan):
+    """Stands for the trace that ``update_store()`` has restored."""
+
+
 _WANTED: contextvars.ContextVar[tuple[int, bool] | None]
 _WANTED = contextvars.ContextVar('oslo_tracing.wanted_trace_id', default=None)
 _STORE: contextvars.ContextVar[Any] = contextvars.ContextVar(
@@ -77,17 +89,19 @@ def is_suppressed(http: bool = False) -> bool:
 
     :param http: ask for outgoing HTTP, which has a key of its own.
     """
-    get = _current.context().get
-    return bool(
-        get(_SUPPRESS_ALL)
-        or get(_SUPPRESS_PLAIN)
-        or (http and get(_SUPPRESS_HTTP))
+    current = _context()
+    # Nearly every context has none of them.
+    if _SUPPRESSING.isdisjoint(current):
+        return False
+    return _current.is_suppressed(current) or bool(
+        http and current.get(_SUPPRESS_HTTP)
     )
 
 
 def has_parent() -> bool:
     """Say whether a span, recorded or not, is active."""
-    return bool(_current.span().get_span_context()[_current.VALID])
+    span: Any = _context().get(_SPAN_KEY)
+    return span is not None and bool(span.get_span_context()[_current.VALID])
 
 
 def suppress() -> Any:
@@ -168,7 +182,7 @@ def offer_request_id(
     :param started: of the SERVER span that started the trace.
     :returns: the context to run under instead.
     """
-    return _with(_REQUEST_ID, [started.trace_id], current)
+    return otel_context.set_value(_REQUEST_ID, [started.trace_id], current)
 
 
 def take_request_id(
@@ -195,17 +209,11 @@ def take_request_id(
     )
 
 
-def _with(
-    key: str, value: object, current: otel_context.Context
-) -> otel_context.Context:
-    values = current.copy()
-    values[key] = value
-    return otel_context.Context(values)
-
-
 def unit(current: otel_context.Context) -> otel_context.Context:
     """Return a context, marked as what a unit of work runs under."""
-    return current if _UNIT in current else _with(_UNIT, True, current)
+    if _UNIT in current:
+        return current
+    return otel_context.set_value(_UNIT, True, current)
 
 
 def is_unit(current: otel_context.Context) -> bool:
@@ -217,6 +225,7 @@ def root(
     current: otel_context.Context,
     span: trace.Span | None = None,
     more: Mapping[str, object] | None = None,
+    request_id: int | None = None,
 ) -> otel_context.Context:
     """Return the same for what is first of a trace in this process.
 
@@ -224,13 +233,17 @@ def root(
         mark of :func:`force` was for that span: a root that a service starts
         below it is a trace of its own, for which nobody has asked.
     :param more: what else is to be in it.
+    :param request_id: a trace id to offer, as :func:`offer_request_id` does.
     :returns: what :func:`ended` is to be called with.
     """
     values = current.copy()
     if span is not None:
-        values[_current.SPAN_KEY] = span
-        values.pop(_FORCED, None)
-    values[_UNIT] = leases.LocalRoot()
+        values[_SPAN_KEY] = span
+        if _FORCED in values:
+            del values[_FORCED]
+    values[_UNIT] = _LocalRoot()
+    if request_id is not None:
+        values[_REQUEST_ID] = [request_id]
     if more:
         values.update(more)
     return otel_context.Context(values)
@@ -245,7 +258,7 @@ def unrecorded_root(
 
     :param request_id: a trace id to offer, as :func:`offer_request_id` does.
     """
-    more: dict[str, object] = {_UNIT: leases.LocalRoot()}
+    more: dict[str, object] = {_UNIT: _LocalRoot()}
     if request_id is not None:
         more[_REQUEST_ID] = [request_id]
     return _current.with_unrecorded(found, current, more)
@@ -254,21 +267,22 @@ def unrecorded_root(
 def ended(current: otel_context.Context) -> None:
     """Note the end of what runs under a context of :func:`root`."""
     first = current.get(_UNIT)
-    if type(first) is leases.LocalRoot and first.ended_at is None:
+    if type(first) is _LocalRoot and first.ended_at is None:
         first.ended_at = time.monotonic()
 
 
 def is_restorable() -> bool:
     """Say whether :func:`restore` may have something to do here."""
-    current = _current.context()
-    if _UNIT not in current:
+    current = _context()
+    span: Any = current.get(_SPAN_KEY)
+    # Nearly always one is active, and is not what was restored.
+    if (
+        span is not None
+        and type(span) is not _Restored
+        and span.get_span_context()[_current.VALID]
+    ):
         return False
-    span: Any = current.get(_current.SPAN_KEY)
-    return (
-        span is None
-        or span is current.get(_RESTORED)
-        or not span.get_span_context()[_current.VALID]
-    )
+    return _UNIT in current
 
 
 def restore(found: trace.SpanContext | None) -> None:
@@ -280,20 +294,18 @@ def restore(found: trace.SpanContext | None) -> None:
     :param found: the trace, None to be in none again.
     """
     current = _current.context()
-    if _UNIT not in current or is_suppressed():
+    if _UNIT not in current or _current.is_suppressed(current):
         return
     span = _current.span_in(current)
-    if span is current.get(_RESTORED):
+    if type(span) is _Restored:
         if found is None:
-            _current.attach(_current.with_span(trace.INVALID_SPAN, current))
+            _attach(_current.with_span(trace.INVALID_SPAN, current))
             return
     elif span.get_span_context().is_valid or isinstance(span, leases.Lease):
         # A thread that outlives its lease is no unit of work.
         return
     if found is not None:
-        restored = trace.NonRecordingSpan(found)
-        current = otel_context.set_value(_RESTORED, restored, current)
-        _current.attach(_current.with_span(restored, current))
+        _attach(_current.with_span(_Restored(found), current))
 
 
 def stored() -> Any:
@@ -371,7 +383,7 @@ def to_lend() -> Load | None:
         return None
     current, request_context = to_carry()
     first = current.get(_UNIT)
-    if not isinstance(first, leases.LocalRoot):
+    if not isinstance(first, _LocalRoot):
         first = None
     lease = leases.Lease(trace.get_current_span(current), first)
     if request_context is not None:
@@ -395,13 +407,11 @@ class Carried:
         self._load = to_carry()
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        current, request_context = self._load
-        kept = _STORE.set(request_context)
-        token = _current.attach(current)
+        token = enter(*self._load)
         try:
             return self._function(*args, **kwargs)
         finally:
-            leave((token, kept))
+            leave(token)
 
     def __repr__(self) -> str:
         return repr(self._function)
@@ -416,17 +426,15 @@ def enter(current: otel_context.Context, request_context: Any = _KEEP) -> Any:
     """
     if request_context is _KEEP:
         request_context = _STORE.get()
-    kept = _STORE.set(request_context)
-    return _current.attach(current), kept
+    return _STORE.set(request_context), _attach(current)
 
 
 def leave(token: Any) -> None:
     """End a unit of work: all is as it was before :func:`enter`."""
-    current, kept = token
+    kept, current = token
     try:
         _STORE.reset(kept)
-    except ValueError:
+        _reset(current)
+    except (RuntimeError, ValueError):
         # Another task closes what this one has opened; nothing to put back.
-        pass
-    finally:
         _current.detach(current)
