@@ -49,7 +49,6 @@ _MORE_TO_IT = frozenset(
     (BAGGAGE_KEY, SUPPRESS_ALL, SUPPRESS_PLAIN, SUPPRESS_HTTP)
 )
 #: And nearly none has one of these.
-_SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
 
 #: Fields of a ``SpanContext``, which is a tuple.
 SPAN_ID: Final = 1
@@ -154,13 +153,6 @@ def span_context(
 def is_sampled(span_context: Any) -> bool:
     """Say whether a span context is valid, and its trace recorded."""
     return bool(span_context[VALID] and span_context[FLAGS] & _SAMPLED)
-
-
-def is_suppressed(where: otel_context.Context) -> bool:
-    """Say whether nothing at all is to be recorded under a context."""
-    return not _SUPPRESSING.isdisjoint(where) and bool(
-        where.get(SUPPRESS_ALL) or where.get(SUPPRESS_PLAIN)
-    )
 
 
 class Unrecorded:

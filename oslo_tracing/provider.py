@@ -83,10 +83,12 @@ class UrandomIds(id_generator.IdGenerator):
 
     def _fetch(self) -> int:
         """Return one of what is fetched anew, and keep the others."""
-        numbers = _NUMBERS.unpack(os.urandom(_NUMBERS.size))
-        others: list[int] = [number for number in numbers if number]
-        one = others.pop()
-        self._fetched = {os.getpid(): others}
+        numbers: list[int]
+        numbers = list(_NUMBERS.unpack(os.urandom(_NUMBERS.size)))
+        while 0 in numbers:
+            numbers.remove(0)
+        one = numbers.pop()
+        self._fetched = {os.getpid(): numbers}
         return one
 
     def generate_trace_id(self) -> int:
