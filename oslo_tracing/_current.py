@@ -43,12 +43,12 @@ SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
 SUPPRESS_PLAIN = 'suppress_instrumentation'
 SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 
+#: Nearly no context has one of these.
 _SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
 #: Of these a context has none where :func:`unrecorded` finds something.
 _MORE_TO_IT = frozenset(
     (BAGGAGE_KEY, SUPPRESS_ALL, SUPPRESS_PLAIN, SUPPRESS_HTTP)
 )
-#: And nearly none has one of these.
 
 #: Fields of a ``SpanContext``, which is a tuple.
 SPAN_ID: Final = 1

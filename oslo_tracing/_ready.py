@@ -74,6 +74,7 @@ class Tracer(trace.Tracer):
         own: dict[str, Any] | None = None,
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
+        end_time: int | None = None,
     ) -> trace.Span:
         """Start a span of which all is known but its ids and times.
 
@@ -84,6 +85,8 @@ class Tracer(trace.Tracer):
             longer than the limit for attributes.
         :param links: to other spans.
         :param start_time: nanoseconds since the epoch, by default now.
+        :param end_time: the same, of one that has ended: nobody is to see
+            it before that.
         """
 
 
@@ -98,8 +101,9 @@ def starter(tracer: trace.Tracer) -> Callable[..., trace.Span]:
         own: dict[str, Any] | None = None,
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
+        end_time: int | None = None,
     ) -> trace.Span:
-        return tracer.start_span(
+        span = tracer.start_span(
             ready.name,
             where,
             ready.kind,
@@ -108,5 +112,8 @@ def starter(tracer: trace.Tracer) -> Callable[..., trace.Span]:
             links,
             start_time,
         )
+        if end_time is not None:
+            span.end(end_time)
+        return span
 
     return start_ready

@@ -153,7 +153,7 @@ class Usual:
                 False,
             ):
                 self._tracer.start_ready(
-                    known.ready, where, own, None, started
-                ).end(ended)
+                    known.ready, where, own, None, started, ended
+                )
         except Exception:
             _guard.report('recording an SQL statement')

@@ -42,7 +42,7 @@ _OK: Final = trace.StatusCode.OK
 NOT_SET: Final = trace.Status(_UNSET)
 _OPEN: Final = object()
 #: Of an ended span that has neither events nor links; never added to.
-_NOTHING: Final[dict[Any, Any]] = {}
+NOTHING: Final[dict[Any, Any]] = {}
 #: What exporters take as it is.
 _NAME_LIMIT: Final = 256
 #: Nanoseconds since the epoch that every exporter takes.
@@ -345,7 +345,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         self._end_time = end_time
         if not more:
             # Most have nothing there, and wait for their export.
-            self._more = _NOTHING
+            self._more = NOTHING
         self.shared.processors.finish(self)
 
     def __exit__(
@@ -400,7 +400,7 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
 
     def _add(self, item: _parts.Event | _parts.Link, limit: int) -> None:
         more = self._more
-        if more is _NOTHING:
+        if more is NOTHING:
             return
         self.rough = True
         more[item] = None

@@ -199,22 +199,23 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         own: dict[str, Any] | None = None,
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
+        end_time: int | None = None,
     ) -> trace.Span:
         if ready.whole_for is not self._quick or links:
-            return self._start_checked(ready, where, own, links, start_time)
+            return self._start_checked(
+                ready, where, own, links, start_time, end_time
+            )
         above: Any = where.get(_SPAN_KEY)
         if type(above) is _Span and not above.rough:
-            # Nearly always: one more below one of ours.
+            # Nearly always: one more below one of ours, which is sampled.
             parent: Any = above._context
         else:
             parent = self._caller(above, where)
             if parent is None:
                 return self._start_checked(
-                    ready, where, own, links, start_time
+                    ready, where, own, links, start_time, end_time
                 )
         trace_id, _id, _remote, flags, state, _valid = parent
-        if not flags & _SAMPLED:
-            return self._start_checked(ready, where, own, links, start_time)
         ids = (trace_id, self._span_id(), False, flags, state, True)
         span = _Span(
             ready.name,
@@ -229,14 +230,23 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             _ON_ERROR,
             ready,
         )
-        for processor in self._processors.starting:
-            processor.on_start(span, parent_context=where)
+        processors = self._processors
+        if processors.starting:
+            for processor in processors.starting:
+                processor.on_start(span, parent_context=where)
+            if end_time is not None:
+                span.end(end_time)
+        elif end_time is not None:
+            # Nobody else knows of it.
+            span._end_time = end_time
+            span._more = _span.NOTHING
+            processors.finish(span)
         return span
 
     def _caller(
         self, above: Any, where: otel_context.Context
     ) -> trace.SpanContext | None:
-        """Return the caller that has decided, if it says no more than that.
+        """Return the caller that wants all recorded, if it says no more.
 
         :returns: a context whose flags and trace state children have, too.
         """
@@ -246,7 +256,11 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         if type(parent) is not trace.SpanContext:
             return None
         flags, state = parent[_current.FLAGS], parent[_current.STATE]
-        if type(flags) is not trace.TraceFlags or flags & ~_FOLLOWED:
+        if (
+            type(flags) is not trace.TraceFlags
+            or flags & ~_FOLLOWED
+            or not flags & _SAMPLED
+        ):
             return None
         if state is not self._no_state and self._has_state(state):
             return None
@@ -259,6 +273,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         own: dict[str, Any] | None,
         links: Sequence[trace.Link] | None,
         start_time: int | None,
+        end_time: int | None,
     ) -> trace.Span:
         if ready.checked_for is not self._shared:
             self._check(ready)
@@ -269,7 +284,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             # change what it was given.
             shared = None
             attributes, own = {**attributes, **(own or {})}, None
-        return self._started(
+        span = self._started(
             ready.name,
             ready.kind,
             where,
@@ -280,6 +295,9 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             start_time,
             _ON_ERROR,
         )
+        if end_time is not None:
+            span.end(end_time)
+        return span
 
     def _check(self, ready: _ready.Ready) -> None:
         """See whether spans of this tracer may share what is ready."""
