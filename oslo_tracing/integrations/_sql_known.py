@@ -88,10 +88,10 @@ class Memory:
     :param owner: whose it is.
     :param statements: remembers the facts.
     :ivar find: for the usual statement, whose path is short: returns what is
-        known, or None, of ``id()`` of the dialect, the statement, what
-        SQLAlchemy calls it, and whether it has no parameters. A dialect may
-        be gone and another have its number: who asks looks whether it is
-        the same.
+        known, or None, of ``id()`` of the dialect, the statement, the class
+        that it is compiled from or None, and whether it has no parameters. A
+        dialect may be gone and another have its number: who asks looks
+        whether it is the same.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Memory:
         key: tuple[Any, ...] = (
             engine.id,
             statement,
-            _sql_statements.kind_of(compiled),
+            None if compiled is None else compiled.statement.__class__,
             not has_parameters,
         )
         if batch:

@@ -22,6 +22,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from opentelemetry import trace
+
 from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _ready
@@ -31,18 +33,21 @@ from oslo_tracing.integrations import _sql_recorder
 from oslo_tracing.integrations import _sql_sums
 from oslo_tracing import settings as settings_module
 
-# Of the module, where one look at them is enough.
+# Names of this module: to go by another for each would cost as much again.
 _FLAGS = _current.FLAGS
 _MOST_ROWS = _sql_notes.MOST_ROWS
+_NOBODY = trace.INVALID_SPAN_CONTEXT
 _NOTE = _sql_notes.NOTE
 _ROWS = names.OPENSTACK_DB_ROWS
+_SAMPLED = trace.TraceFlags.SAMPLED
 _SPAN_KEY = _current.SPAN_KEY
 _THEIRS = _sql_notes.THEIRS
-_UnrecordedContext = _current.UnrecordedContext
+_UNRECORDED = _current.UnrecordedContext
+_VALID = _current.VALID
 _context = _current.context
-_is_sampled = _current.is_sampled
-_is_suppressed = _current.is_suppressed
-_time = time.time_ns
+_suppresses_nothing = frozenset(
+    (_current.SUPPRESS_ALL, _current.SUPPRESS_PLAIN)
+).isdisjoint
 
 
 class Usual:
@@ -77,27 +82,28 @@ class Usual:
         try:
             where = _context()
             compiled = context.compiled
-            kind = (
-                None
-                if compiled is None
-                else getattr(compiled.statement, '__visit_name__', None)
-            )
-            if type(where) is _UnrecordedContext:
-                if kind != 'select':
+            if type(where) is _UNRECORDED:
+                if (
+                    compiled is None
+                    or getattr(compiled.statement, '__visit_name__', '')
+                    != 'select'
+                ):
                     self._recorder.unrecorded(conn, statement, context)
                 return statement, parameters
             span: Any = where.get(_SPAN_KEY)
+            named: Any = _NOBODY if span is None else span.get_span_context()
             if (
-                span is None
-                or executemany
-                or not _is_sampled(span.get_span_context())
-                or _is_suppressed(where)
+                executemany
+                or not named[_FLAGS] & _SAMPLED
+                or not named[_VALID]
+                or not _suppresses_nothing(where)
                 or getattr(context, _NOTE, None) is not None
             ):
                 self._recorder.begin(
                     conn, statement, parameters, context, executemany
                 )
                 return statement, parameters
+            kind = None if compiled is None else compiled.statement.__class__
             dialect = conn.dialect
             known = self._find((id(dialect), statement, kind, not parameters))
             if known is None or known.dialect() is not dialect:
@@ -107,7 +113,7 @@ class Usual:
             if known.is_write:
                 self._recorder.note(conn, known, where, context)
             else:
-                context._oslo_tracing = (known, where, _time())
+                context._oslo_tracing = known, where, time.time_ns()
         except Exception:
             _guard.report('noting an SQL statement')
         return statement, parameters
@@ -126,17 +132,19 @@ class Usual:
         if noted is None:
             return
         try:
+            if type(noted) is not tuple:
+                self._recorder.succeeded(statement, cursor, context)
+                return
+            known, where, started = noted
             if (
-                type(noted) is not tuple
-                or noted[0].owner is not self._recorder
-                or noted[0].statement != statement
+                known.owner is not self._recorder
+                or known.statement != statement
                 or hasattr(context, _THEIRS)
             ):
                 self._recorder.succeeded(statement, cursor, context)
                 return
-            ended = _time()
+            ended = time.time_ns()
             context._oslo_tracing = None
-            known, where, started = noted
             own = None
             rows = -1
             if known.has_rows:
