@@ -14,10 +14,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+from typing import Final
+
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from oslo_tracing import _current
+from oslo_tracing import _ready
 from oslo_tracing import context
 from oslo_tracing import integrations
 from oslo_tracing.integrations.oslo_messaging import neighbours
@@ -27,6 +31,12 @@ from oslo_tracing.propagation import trust
 from oslo_tracing.propagation import w3c
 
 _SAMPLED = trace.TraceFlags.SAMPLED
+_FLAGS: Final = _current.FLAGS
+_STATE: Final = _current.STATE
+_SPAN_KEY = _current.SPAN_KEY
+
+#: Characters of the longest text that a span takes without a look at it.
+_MAX_TEXT = 255
 
 
 class Attached:
@@ -43,13 +53,75 @@ class Attached:
         others: neighbours.Neighbours,
         known: places.Places,
     ) -> None:
+        settings = toolbox.settings
         self._tracer = toolbox.tracer('oslo_messaging')
-        self._settings = toolbox.settings
+        self._settings = settings
         self._propagation = toolbox.propagation
         self._others = others
         self._places = known
         self._drops = toolbox.drops
+        self._believes = settings.incoming_rpc == trust.TRUST
+        #: Where it may have to be cut, the span does that.
+        self._longest = (
+            _MAX_TEXT if settings.attribute_length_limit >= _MAX_TEXT else -1
+        )
         self._on = True
+
+    def _is_wanted(
+        self, where: otel_context.Context, kinds: frozenset[trace.SpanKind]
+    ) -> bool:
+        """Say whether there is to be a span of ours in a context.
+
+        :param kinds: that it may have.
+        """
+        if _current.is_suppressed(where):
+            return False
+        active = where.get(_SPAN_KEY)
+        return active is None or not self._others.trace(active, kinds)
+
+    def _own(self, name: str, text: Any) -> dict[str, Any] | None:
+        """Return an attribute for the start of a span.
+
+        What is set later the span has to look at, which takes as long as
+        its start.
+
+        :returns: None where it is to be looked at.
+        """
+        if type(text) is str and len(text) <= self._longest and text.isascii():
+            return {name: text}
+        return None
+
+    def _start(
+        self,
+        sent: propagation.Incoming,
+        ready: _ready.Ready,
+        name: str,
+        text: str | None,
+    ) -> tuple[trace.Span, otel_context.Context]:
+        """Start the span of a message that has come.
+
+        :param sent: what its sender said.
+        :param name: of an attribute that is this message's alone.
+        :param text: its value, None if it has none.
+        :returns: the span, and the context it was started in.
+        """
+        own = None if text is None else self._own(name, text)
+        if self._believes and sent.span_context is not None:
+            where = sent.context
+            span = self._tracer.start_ready(ready, where, own)
+        else:
+            parentage = trust.decide(sent, self._settings.incoming_rpc)
+            where = parentage.context
+            wanted = context.want_trace_id(parentage.trace_id)
+            try:
+                span = self._tracer.start_ready(
+                    ready, where, own, parentage.links
+                )
+            finally:
+                context.forget_trace_id(wanted)
+        if text is not None and own is None and span.is_recording():
+            span.set_attribute(name, text)
+        return span, where
 
     def _dropped(
         self, sent: propagation.Incoming
@@ -61,18 +133,18 @@ class Attached:
         span_context = sent.span_context
         if (
             span_context is None
-            or span_context[_current.FLAGS] & _SAMPLED
-            or (
-                span_context[_current.STATE] is not w3c.NO_TRACESTATE
-                and span_context[_current.STATE]
-            )
-            or self._settings.incoming_rpc != trust.TRUST
-            or not self._drops(span_context)
+            or span_context[_FLAGS] & _SAMPLED
+            or not self._believes
+        ):
+            return None
+        state = span_context[_STATE]
+        if (state is not w3c.NO_TRACESTATE and state) or not self._drops(
+            span_context
         ):
             return None
         found = _current.Unrecorded(
-            _current.span_in(sent.context),
-            w3c.format_traceparent(span_context),
+            sent.context[_SPAN_KEY],  # type: ignore[arg-type]
+            w3c.said_again(sent.traceparent, span_context),
         )
         return context.unrecorded_root(found, sent.context)
 

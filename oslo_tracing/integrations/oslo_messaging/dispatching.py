@@ -28,9 +28,9 @@ from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.integrations.oslo_messaging import attached
 from oslo_tracing.integrations.oslo_messaging import describing
+from oslo_tracing.integrations.oslo_messaging import neighbours
 from oslo_tracing.integrations.oslo_messaging import places
 from oslo_tracing import propagation
-from oslo_tracing.propagation import trust
 from oslo_tracing import recording
 from oslo_tracing.scrub import names as scrub
 from oslo_tracing import settings as settings_module
@@ -145,73 +145,61 @@ class Receiver(attached.Attached):
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``RPCDispatcher.dispatch``."""
-        return processing(original, self._begin_if_on)
-
-    def _begin_if_on(
-        self, dispatcher: Any, incoming: Any
-    ) -> Processing | Unrecorded | None:
-        return self._begin(dispatcher, incoming) if self._on else None
+        return processing(original, self._begin)
 
     def _begin(
         self, dispatcher: Any, incoming: Any
     ) -> Processing | Unrecorded | None:
-        sent = self._propagation.from_rpc(incoming.ctxt)
+        if not self._on:
+            return None
+        ctxt = incoming.ctxt
+        sent = self._propagation.from_rpc(ctxt)
         # First of all, and whoever traces: what a sender has added is not
         # for the service.
-        incoming.ctxt = propagation.without_keys(incoming.ctxt)
+        incoming.ctxt = propagation.without_keys(ctxt)
         message = incoming.message
-        if (
-            not (type(message) is dict or isinstance(message, Mapping))
-            or context.is_suppressed()
-            or (
-                _current.span() is not trace.INVALID_SPAN
-                and self._others.receive()
-            )
-        ):
+        if not (
+            type(message) is dict or isinstance(message, Mapping)
+        ) or not self._is_wanted(_current.context(), neighbours.RECEIVING):
             return None
         dropped = self._dropped(sent)
         if dropped is not None:
             return Unrecorded(dropped)
-        ready = self._described(dispatcher, incoming)
-        parentage = trust.decide(sent, self._settings.incoming_rpc)
-        wanted = context.want_trace_id(parentage.trace_id)
-        try:
-            span = self._tracer.start_ready(
-                ready, parentage.context, None, parentage.links
-            )
-        finally:
-            context.forget_trace_id(wanted)
-        if span.is_recording():
-            message_id = _message_id(incoming)
-            if message_id is not None:
-                span.set_attribute(names.MESSAGING_MESSAGE_ID, message_id)
-        return Processing(
-            span, self._settings, context.root(parentage.context, span)
+        span, where = self._start(
+            sent,
+            self._described(dispatcher, incoming),
+            names.MESSAGING_MESSAGE_ID,
+            _message_id(incoming),
         )
+        return Processing(span, self._settings, context.root(where, span))
 
     def _described(self, dispatcher: Any, incoming: Any) -> _ready.Ready:
         message = incoming.message
         place = self._places.of_dispatcher(dispatcher)
-        called = (
+        key = (
+            _type(incoming),
             message.get('namespace'),
             message.get('method'),
             message.get('version', '1.0'),
         )
-        if not _is_text(called):
-            return _describe(place, _type(incoming), None, called)
-        key = (_type(incoming), *called)
-        described: _ready.Ready | None = place.kept.get(key)
-        if described is None:
-            endpoint = _endpoint(dispatcher, *called)
-            described = _describe(place, key[0], endpoint, called)
-            # Anybody can make up methods that nobody has.
-            if endpoint is not None:
-                place.keep(key, described)
+        try:
+            known: _ready.Ready | None = place.kept.get(key)
+            if known is not None:
+                return known
+        except Exception:  # noqa: S110 - what cannot be a key is not text
+            pass
+        how, *called = key
+        if not _is_text(*called):
+            return _describe(place, how, None, *called)
+        endpoint = _endpoint(dispatcher, *called)
+        described = _describe(place, how, endpoint, *called)
+        # Anybody can make up methods that nobody has.
+        if endpoint is not None:
+            place.keep(key, described)
         return described
 
 
-def _is_text(called: tuple[Any, Any, Any]) -> bool:
-    namespace, method, version = called
+def _is_text(namespace: Any, method: Any, version: Any) -> bool:
     return (
         (namespace is None or type(namespace) is str)
         and type(method) is str
@@ -222,9 +210,13 @@ def _is_text(called: tuple[Any, Any, Any]) -> bool:
 
 
 def _describe(
-    place: places.Place, how: str, endpoint: Any, called: tuple[Any, Any, Any]
+    place: places.Place,
+    how: str,
+    endpoint: Any,
+    namespace: Any,
+    method: Any,
+    version: Any,
 ) -> _ready.Ready:
-    namespace, method, version = called
     if endpoint is None:
         namespace, method, version = None, scrub.OTHER, None
     attributes = describing.rpc_attributes(
@@ -301,9 +293,11 @@ def _type(incoming: Any) -> str:
 def _message_id(incoming: Any) -> str | None:
     """Return the id that a message has on the wire, else in the log."""
     for name in ('orig_msg_id', 'unique_id', 'msg_id'):
-        found = places.bounded(getattr(incoming, name, None))
-        if found is not None:
-            return found
+        found = getattr(incoming, name, None)
+        if found:
+            found = places.bounded(found)
+            if found is not None:
+                return found
     return None
 
 

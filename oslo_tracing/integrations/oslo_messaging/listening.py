@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-import functools
 from typing import Any
 from typing import TypeAlias
 
@@ -30,6 +29,7 @@ from oslo_tracing import context
 from oslo_tracing.integrations.oslo_messaging import attached
 from oslo_tracing.integrations.oslo_messaging import describing
 from oslo_tracing.integrations.oslo_messaging import dispatching
+from oslo_tracing.integrations.oslo_messaging import neighbours
 from oslo_tracing.integrations.oslo_messaging import places
 from oslo_tracing import propagation
 from oslo_tracing.propagation import trust
@@ -55,23 +55,11 @@ class Receiver(attached.Attached):
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``NotificationDispatcher.dispatch``."""
-        return dispatching.processing(
-            original, functools.partial(self._if_on, self._begin)
-        )
+        return dispatching.processing(original, self._begin)
 
     def around_batch(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``BatchNotificationDispatcher.dispatch``."""
-        return dispatching.processing(
-            original, functools.partial(self._if_on, self._begin_batch)
-        )
-
-    def _if_on(
-        self,
-        begin: Callable[[Any, Any], _Begun],
-        dispatcher: Any,
-        incoming: Any,
-    ) -> _Begun:
-        return begin(dispatcher, incoming) if self._on else None
+        return dispatching.processing(original, self._begin_batch)
 
     def around_callback(
         self, original: Callable[..., Any]
@@ -97,30 +85,26 @@ class Receiver(attached.Attached):
         return _exec_callback
 
     def _begin(self, dispatcher: Any, incoming: Any) -> _Begun:
-        sent = self._propagation.from_message(incoming.ctxt)
-        incoming.ctxt = propagation.without_keys(incoming.ctxt)
+        if not self._on:
+            return None
+        ctxt = incoming.ctxt
+        sent = self._propagation.from_message(ctxt)
+        incoming.ctxt = propagation.without_keys(ctxt)
         message = incoming.message
-        if not self._wanted() or not (
+        if not (
             type(message) is dict or isinstance(message, Mapping)
-        ):
+        ) or not self._is_wanted(_current.context(), neighbours.RECEIVING):
             return None
         dropped = self._dropped(sent)
         if dropped is not None:
             return dispatching.Unrecorded(dropped)
-        parentage = trust.decide(sent, self._settings.incoming_rpc)
-        span = self._tracer.start_ready(
+        span, where = self._start(
+            sent,
             self._described(self._places.of_dispatcher(dispatcher), incoming),
-            parentage.context,
-            None,
-            parentage.links,
+            names.OPENSTACK_NOTIFICATION_PUBLISHER_ID,
+            places.bounded(message.get('publisher_id'), 255),
         )
-        if span.is_recording():
-            publisher = places.bounded(message.get('publisher_id'), 255)
-            if publisher is not None:
-                span.set_attribute(
-                    names.OPENSTACK_NOTIFICATION_PUBLISHER_ID, publisher
-                )
-        return self._under(span, parentage.context)
+        return self._under(span, where)
 
     def _described(self, place: places.Place, incoming: Any) -> _ready.Ready:
         message = incoming.message
@@ -150,13 +134,15 @@ class Receiver(attached.Attached):
     def _begin_batch(
         self, dispatcher: Any, incoming: Any
     ) -> dispatching.Processing | None:
+        if not self._on:
+            return None
         links: list[trace.Link] = []
         for each in incoming:
             sent = self._propagation.from_message(each.ctxt)
             each.ctxt = propagation.without_keys(each.ctxt)
             if sent.span_context is not None and len(links) < MAX_LINKS:
                 links.append(self._link(sent, each))
-        if not self._wanted():
+        if not self._is_wanted(_current.context(), neighbours.RECEIVING):
             return None
         place = self._places.of_dispatcher(dispatcher)
         attributes: dict[str, Any] = {
@@ -178,11 +164,6 @@ class Receiver(attached.Attached):
             links,
         )
         return self._under(span, _EMPTY)
-
-    def _wanted(self) -> bool:
-        return not context.is_suppressed() and (
-            _current.span() is trace.INVALID_SPAN or not self._others.receive()
-        )
 
     def _link(self, sent: Any, incoming: Any) -> trace.Link:
         attributes: dict[str, Any] = {}

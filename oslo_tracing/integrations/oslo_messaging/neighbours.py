@@ -23,8 +23,6 @@ from typing import Any
 
 from opentelemetry import trace
 
-from oslo_tracing import _current
-
 LOG = logging.getLogger(__name__)
 
 #: Who is named in the log for ``[oslo_messaging_tracing] tracing_enabled``.
@@ -37,8 +35,9 @@ _INSTRUMENTORS = 'opentelemetry.instrumentation'
 # A function wrapped by more than these is somebody else's problem.
 _MAX_LAYERS = 32
 
-_SENDING = frozenset((trace.SpanKind.PRODUCER, trace.SpanKind.CLIENT))
-_RECEIVING = frozenset((trace.SpanKind.CONSUMER, trace.SpanKind.SERVER))
+#: Kinds of the spans of who sends a message, and who receives one.
+SENDING = frozenset((trace.SpanKind.PRODUCER, trace.SpanKind.CLIENT))
+RECEIVING = frozenset((trace.SpanKind.CONSUMER, trace.SpanKind.SERVER))
 
 
 class Neighbours:
@@ -50,6 +49,8 @@ class Neighbours:
     def __init__(self, messages: str) -> None:
         self._messages = messages
         self._said = False
+        #: The last scope that was none of theirs.
+        self._passed: Any = None
 
     def wrap(self, owner: Any, name: str) -> bool:
         """Say whether somebody who traces wrapped a function before us."""
@@ -67,14 +68,6 @@ class Neighbours:
                 break
         return False
 
-    def send(self) -> bool:
-        """Say whether this message has a sender's span of somebody else."""
-        return self._trace(_SENDING)
-
-    def receive(self) -> bool:
-        """Say whether this message has a receiver's span of somebody else."""
-        return self._trace(_RECEIVING)
-
     def step_back(self, who: str) -> None:
         """Say once who traces in our place."""
         if not self._said:
@@ -85,20 +78,25 @@ class Neighbours:
                 self._messages,
             )
 
-    def _trace(self, kinds: frozenset[trace.SpanKind]) -> bool:
+    def trace(self, active: Any, kinds: frozenset[trace.SpanKind]) -> bool:
+        """Say whether a message has a span of somebody else.
+
+        :param active: the span in whose context it is sent or received.
+        :param kinds: of the span that it would have of ours.
+        """
         # Their wrapper is around ours if they came later, and their span is
         # the current one exactly as long as ours would be. A span that is
         # not recorded says nothing of itself; then there will be no second.
-        span: Any = _current.span()
-        scope = getattr(span, 'instrumentation_scope', None)
-        if scope is None:
+        scope = getattr(active, 'instrumentation_scope', None)
+        if scope is None or scope is self._passed:
             return False
         name: str = scope.name
         if name == _BUILT_IN_SCOPE:
             name = BUILT_IN
         elif not name.startswith(_INSTRUMENTOR_SCOPE):
+            self._passed = scope
             return False
-        if span.kind not in kinds:
+        if active.kind not in kinds:
             return False
         self.step_back(name)
         return True

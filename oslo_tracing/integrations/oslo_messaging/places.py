@@ -48,13 +48,16 @@ _KOMBU = {
 class Place:
     """One end of a transport: a sender's, or a server's with its topics.
 
+    :ivar owner: gives the transport or the dispatcher, while it lives.
     :ivar attributes: those that all messages here have.
     :ivar topics: what a server listens to.
     :ivar server: what a server calls itself.
     :ivar kept: for those who use it, at most ``MAX_KEPT``.
     """
 
-    __slots__ = ('attributes', 'kept', 'server', 'topics')
+    __slots__ = ('attributes', 'kept', 'owner', 'server', 'topics')
+
+    owner: Callable[[], Any]
 
     def __init__(
         self,
@@ -84,17 +87,17 @@ class Places:
     """The transports and dispatchers that were seen, while they live."""
 
     def __init__(self) -> None:
-        self._of: weakref.WeakKeyDictionary[Any, Place] = (
-            weakref.WeakKeyDictionary()
-        )
+        #: Not a dictionary with weak keys, which asks Python for each of
+        #: them: by what ``id()`` says.
+        self._of: dict[int, Place] = {}
         #: Servers whose dispatchers are known, by what ``id()`` says.
         self._servers: dict[int, weakref.ref[Any]] = {}
 
     def of_transport(self, transport: Any) -> Place:
         """Return where a sender's transport leads."""
-        place = self._of.get(transport)
-        if place is None:
-            place = self._of[transport] = Place(_of_url(transport))
+        place = self._of.get(id(transport))
+        if place is None or place.owner() is not transport:
+            place = self._put(transport, Place(_of_url(transport)))
         return place
 
     def of_dispatcher(self, dispatcher: Any) -> Place:
@@ -102,9 +105,16 @@ class Places:
 
         All is known of a dispatcher whose server was seen at work.
         """
-        place = self._of.get(dispatcher)
-        if place is None:
-            place = self._of[dispatcher] = Place(_of_url(None))
+        place = self._of.get(id(dispatcher))
+        if place is None or place.owner() is not dispatcher:
+            place = self._put(dispatcher, Place(_of_url(None)))
+        return place
+
+    def _put(self, owner: Any, place: Place) -> Place:
+        known, key = self._of, id(owner)
+        # Nobody gets the same id before this was called.
+        place.owner = weakref.ref(owner, lambda _gone: known.pop(key, None))
+        known[key] = place
         return place
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -134,8 +144,7 @@ class Places:
 
     def _see(self, server: Any) -> None:
         dispatcher = server.dispatcher
-        place = self._of.get(dispatcher)
-        if place is not None and place.topics:
+        if self.of_dispatcher(dispatcher).topics:
             return
         target = getattr(server, '_target', None)
         targets = getattr(server, 'targets', None) or [target]
@@ -144,10 +153,13 @@ class Places:
             for topic in (getattr(each, 'topic', None) for each in targets)
             if isinstance(topic, str)
         )
-        self._of[dispatcher] = Place(
-            _of_url(server.transport),
-            tuple(topics),
-            getattr(target, 'server', None),
+        self._put(
+            dispatcher,
+            Place(
+                _of_url(server.transport),
+                tuple(topics),
+                getattr(target, 'server', None),
+            ),
         )
 
 

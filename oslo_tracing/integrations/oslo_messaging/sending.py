@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-import functools
 from typing import Any
+from typing import TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -27,75 +27,23 @@ from oslo_tracing import _guard
 from oslo_tracing import _ready
 from oslo_tracing import _regex
 from oslo_tracing import attributes as names
-from oslo_tracing import context
 from oslo_tracing.integrations.oslo_messaging import attached
 from oslo_tracing.integrations.oslo_messaging import describing
+from oslo_tracing.integrations.oslo_messaging import neighbours
 from oslo_tracing.integrations.oslo_messaging import places
 from oslo_tracing import recording
 from oslo_tracing.scrub import names as scrub
-from oslo_tracing import settings as settings_module
+
+_SPAN_KEY = _current.SPAN_KEY
+_UNRECORDED = _current.UNRECORDED
 
 _REMOTE = '_Remote'
 _CLASS_NAME = _regex.late(r'[A-Za-z_][A-Za-z0-9_.]{0,127}')
 
 
-class Sending:
-    """A message on its way, under a span that is the current one.
-
-    :param span: the sender's.
-    :param ctxt: the context that the message carries.
-    :param settings: what to record of exceptions.
-    :param token: of what was current before.
-    """
-
-    __slots__ = ('_settings', '_span', '_token', 'ctxt')
-
-    def __init__(
-        self,
-        span: trace.Span,
-        ctxt: Any,
-        settings: settings_module.Settings,
-        token: Any,
-    ) -> None:
-        self._span = span
-        self.ctxt = ctxt
-        self._settings = settings
-        self._token = token
-
-    def failed(self, error: BaseException) -> None:
-        """Note what the driver raised, or the other side."""
-        try:
-            kind = remote_class(error)
-        except Exception:
-            # A class may say anything of itself, or nothing.
-            kind = None
-        recording.record_error(self._span, error, self._settings, kind=kind)
-
-    def end(self) -> None:
-        """End the span and put back what was current."""
-        try:
-            try:
-                context.detach(self._token)
-            finally:
-                self._span.end()
-        except Exception:
-            _guard.report('ending the span of a sent message')
-
-
-def _call(
-    sending: Sending,
-    original: Callable[..., Any],
-    *args: Any,
-    **kwargs: Any,
-) -> Any:
-    """Send a message, with the trace in its context."""
-    try:
-        return original(sending.ctxt, *args, **kwargs)
-    except BaseException as error:
-        sending.failed(error)
-        raise
-    finally:
-        sending.end()
+#: A message on its way: the span that is the current one, the context that
+#: the message carries, and the token of what was current before.
+_Begun: TypeAlias = tuple[trace.Span, Any, Any]
 
 
 class Sender(attached.Attached):
@@ -107,40 +55,32 @@ class Sender(attached.Attached):
 
     def around_rpc(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``Transport._send``."""
-
-        def _send(
-            transport: Any,
-            target: Any,
-            ctxt: Any,
-            message: Any,
-            *args: Any,
-            **kwargs: Any,
-        ) -> Any:
-            sending = None
-            try:
-                unrecorded = _current.unrecorded() if self._on else None
-                if unrecorded is not None:
-                    ctxt = self._propagation.hand_on(ctxt, unrecorded)
-                elif self._wanted(message):
-                    wait = args[0] if args else kwargs.get('wait_for_reply')
-                    sending = self._rpc(transport, target, ctxt, message, wait)
-            except Exception:
-                _guard.report('starting the span of an RPC')
-            if sending is None:
-                return original(
-                    transport, target, ctxt, message, *args, **kwargs
-                )
-            call = functools.partial(original, transport, target)
-            return _call(sending, call, message, *args, **kwargs)
-
-        return _send
+        return self._around(original, self._rpc, 'starting the span of an RPC')
 
     def around_notification(
         self, original: Callable[..., Any]
     ) -> Callable[..., Any]:
         """Wrap ``Transport._send_notification``."""
+        return self._around(
+            original,
+            self._notification,
+            'starting the span of a notification',
+        )
 
-        def _send_notification(
+    def _around(
+        self,
+        original: Callable[..., Any],
+        begin: Callable[..., _Begun],
+        doing: str,
+    ) -> Callable[..., Any]:
+        """Return what stands in for a sending method.
+
+        :param begin: starts the span; called with the context that is
+            current, and with what the method is called with.
+        :param doing: what it does, in words.
+        """
+
+        def send(
             transport: Any,
             target: Any,
             ctxt: Any,
@@ -148,37 +88,56 @@ class Sender(attached.Attached):
             *args: Any,
             **kwargs: Any,
         ) -> Any:
-            sending = None
+            begun = unrecorded = None
             try:
-                unrecorded = _current.unrecorded() if self._on else None
-                if unrecorded is not None:
-                    ctxt = self._propagation.hand_on(ctxt, unrecorded)
-                elif self._wanted(message):
-                    sending = self._notification(
-                        transport, target, ctxt, message
-                    )
+                if self._on:
+                    where = _current.context()
+                    if _UNRECORDED in where:
+                        unrecorded = _current.unrecorded()
+                    if unrecorded is not None:
+                        ctxt = self._propagation.hand_on(ctxt, unrecorded)
+                    elif (
+                        type(message) is dict or isinstance(message, Mapping)
+                    ) and self._is_wanted(where, neighbours.SENDING):
+                        begun = begin(
+                            where,
+                            transport,
+                            target,
+                            ctxt,
+                            message,
+                            args,
+                            kwargs,
+                        )
             except Exception:
-                _guard.report('starting the span of a notification')
-            if sending is None:
+                _guard.report(doing)
+            if begun is None:
                 return original(
                     transport, target, ctxt, message, *args, **kwargs
                 )
-            call = functools.partial(original, transport, target)
-            return _call(sending, call, message, *args, **kwargs)
+            span, carried, token = begun
+            try:
+                return original(
+                    transport, target, carried, message, *args, **kwargs
+                )
+            except BaseException as error:
+                self._failed(span, error)
+                raise
+            finally:
+                _end(span, token)
 
-        return _send_notification
-
-    def _wanted(self, message: Any) -> bool:
-        return (
-            self._on
-            and (type(message) is dict or isinstance(message, Mapping))
-            and not context.is_suppressed()
-            and not self._others.send()
-        )
+        return send
 
     def _rpc(
-        self, transport: Any, target: Any, ctxt: Any, message: Any, wait: Any
-    ) -> Sending:
+        self,
+        where: otel_context.Context,
+        transport: Any,
+        target: Any,
+        ctxt: Any,
+        message: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> _Begun:
+        wait = args[0] if args else kwargs.get('wait_for_reply')
         how = (
             describing.CALL
             if wait
@@ -198,10 +157,12 @@ class Sender(attached.Attached):
         if described is None:
             described = self._describe_rpc(place, *key)
             place.keep(key, described)
-        where = _current.context()
-        span = self._tracer.start_ready(described, where)
-        if target.server is not None and span.is_recording():
-            span.set_attribute(names.OPENSTACK_RPC_SERVER, str(target.server))
+        server, own = target.server, None
+        if server is not None and _is_recorded(where):
+            own = self._own(names.OPENSTACK_RPC_SERVER, server)
+        span = self._tracer.start_ready(described, where, own)
+        if server is not None and own is None and span.is_recording():
+            span.set_attribute(names.OPENSTACK_RPC_SERVER, str(server))
         return self._under(span, where, ctxt, True)
 
     def _describe_rpc(
@@ -228,8 +189,15 @@ class Sender(attached.Attached):
         return _ready.Ready(name, trace.SpanKind.PRODUCER, attributes)
 
     def _notification(
-        self, transport: Any, target: Any, ctxt: Any, message: Any
-    ) -> Sending:
+        self,
+        where: otel_context.Context,
+        transport: Any,
+        target: Any,
+        ctxt: Any,
+        message: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> _Begun:
         place = self._places.of_transport(transport)
         event_type = message.get('event_type')
         if not isinstance(event_type, str):
@@ -250,14 +218,15 @@ class Sender(attached.Attached):
                 ),
             )
             place.keep(key, described)
-        where = _current.context()
-        span = self._tracer.start_ready(described, where)
-        if span.is_recording():
+        name, own = names.OPENSTACK_NOTIFICATION_PUBLISHER_ID, None
+        if _is_recorded(where):
+            publisher = places.bounded(message.get('publisher_id'), 255)
+            own = self._own(name, publisher)
+        span = self._tracer.start_ready(described, where, own)
+        if own is None and span.is_recording():
             publisher = places.bounded(message.get('publisher_id'), 255)
             if publisher is not None:
-                span.set_attribute(
-                    names.OPENSTACK_NOTIFICATION_PUBLISHER_ID, publisher
-                )
+                span.set_attribute(name, publisher)
         return self._under(span, where, ctxt, False)
 
     def _under(
@@ -266,12 +235,38 @@ class Sender(attached.Attached):
         where: otel_context.Context,
         ctxt: Any,
         baggage: bool,
-    ) -> Sending:
+    ) -> _Begun:
         current = _current.with_span(span, where)
         carried = self._propagation.into_message(
             ctxt, current, baggage=baggage
         )
-        return Sending(span, carried, self._settings, _current.attach(current))
+        return span, carried, _current.attach(current)
+
+    def _failed(self, span: trace.Span, error: BaseException) -> None:
+        """Note what the driver raised, or the other side."""
+        try:
+            kind = remote_class(error)
+        except Exception:
+            # A class may say anything of itself, or nothing.
+            kind = None
+        recording.record_error(span, error, self._settings, kind=kind)
+
+
+def _is_recorded(where: otel_context.Context) -> bool:
+    """Say whether what starts in a context is, as good as always."""
+    active: Any = where.get(_SPAN_KEY)
+    return active is not None and bool(active.is_recording())
+
+
+def _end(span: trace.Span, token: Any) -> None:
+    """End the span of a sent message and put back what was current."""
+    try:
+        try:
+            _current.detach(token)
+        finally:
+            span.end()
+    except Exception:
+        _guard.report('ending the span of a sent message')
 
 
 def remote_class(error: BaseException) -> str | None:
