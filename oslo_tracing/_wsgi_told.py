@@ -67,7 +67,7 @@ class Told:
     :ivar path: what is said of its path.
     """
 
-    __slots__ = ('cleaned', 'constant', 'continued', 'method', 'name', 'path')
+    __slots__ = ('cleaned', 'constant', 'method', 'name', 'path')
 
     def __init__(
         self,
@@ -79,21 +79,27 @@ class Told:
             environ.get('REQUEST_METHOD')
         )
         self.path, self.cleaned = said
-        self.continued = continued
         self.name = name = f'{self.method} {self.cleaned}'
         self.constant = {attribute_names.HTTP_REQUEST_METHOD: known}
-        if not continued:
-            # For who writes a rule: the span gets another name at its end.
-            self.constant[attribute_names.OPENSTACK_SAMPLING_NAME] = name
         if original is not None:
             self.constant[attribute_names.HTTP_REQUEST_METHOD_ORIGINAL] = (
                 original
             )
+        if not continued:
+            # For who writes a rule: the span gets another name at its end.
+            self.constant[attribute_names.OPENSTACK_SAMPLING_NAME] = name
 
     @property
     def attributes(self) -> dict[str, str]:
-        """All that its span begins with."""
-        return {**self.constant, attribute_names.URL_PATH: self.path}
+        """All that its span begins with.
+
+        In this order, since of too many the first ones are lost.
+        """
+        return {
+            attribute_names.HTTP_REQUEST_METHOD: '',
+            attribute_names.URL_PATH: self.path,
+            **self.constant,
+        }
 
     def is_usual(self) -> bool:
         """Say whether it is as many others are, but for its path.

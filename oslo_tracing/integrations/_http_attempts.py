@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-import copy
-import sys
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -23,21 +21,24 @@ from opentelemetry import trace
 
 from oslo_tracing import _current
 from oslo_tracing import _guard
+from oslo_tracing import _ready
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing import integrations
 from oslo_tracing.integrations import _http_bodies as bodies
 from oslo_tracing.integrations import _http_calls as calls
+from oslo_tracing.integrations import _http_headers as headers
+from oslo_tracing.integrations import _http_places as places
 from oslo_tracing import propagation
 from oslo_tracing import recording
-from oslo_tracing.scrub import names as scrub
 from oslo_tracing.scrub import urls
 from oslo_tracing import settings as settings_module
 
 _RESPONSE = 'response'
 _CLIENT = trace.SpanKind.CLIENT
 _ERROR = trace.StatusCode.ERROR
-_REDUCE = object.__reduce_ex__
+#: A limit of attributes with which none of a request's is lost.
+_AMPLE_COUNT = 64
 
 
 class _Hooks(dict[str, Any]):
@@ -107,10 +108,7 @@ class Attempt:
             theirs = (theirs,)
         self._hooks[_RESPONSE] = [self.answered, *theirs]
         self._hooks.attempt = self
-        # What else traces HTTP below us would record the same once more.
-        self._token = _current.attach(
-            otel_context.set_value(_current.SUPPRESS_HTTP, True, current)
-        )
+        self._token = _current.attach(current)
 
     def answered(self, response: Any, **kwargs: Any) -> None:
         """Take the response, before hooks of others and redirects.
@@ -198,6 +196,17 @@ class Attempt:
             self._hooks[_RESPONSE] = self._theirs
 
 
+def _below(
+    span: trace.Span, current: otel_context.Context
+) -> otel_context.Context:
+    """Return what a request is sent under."""
+    values = current.copy()
+    values[_current.SPAN_KEY] = span
+    # What else traces HTTP below us would record the same once more.
+    values[_current.SUPPRESS_HTTP] = True
+    return otel_context.Context(values)
+
+
 class Opener:
     """Starts attempts.
 
@@ -212,7 +221,9 @@ class Opener:
         self._settings = toolbox.settings
         self._propagation = toolbox.propagation
         self._bodies = watched
-        self._names = scrub.NameBudget()
+        self._places = places.Places()
+        # Else the order in which attributes are set says which are kept.
+        self._is_ample = self._settings.attribute_count_limit >= _AMPLE_COUNT
 
     def handed_on(self, request: Any) -> Any:
         """Return a copy with the trace, where that needs no span.
@@ -229,12 +240,12 @@ class Opener:
             or type(request.hooks) is _Hooks
             or not isinstance(request.url, str)
             or request.url[:4].lower() != 'http'
-            or _has_pair(request.headers)
+            or headers.has_pair(request.headers)
         ):
             return None
-        sent = _copied(request)
+        sent = headers.copied(request)
         written = {propagation.TRACEPARENT: unrecorded.traceparent}
-        sent.headers = _headers(request.headers, None, written)
+        sent.headers = headers.written_into(request.headers, written, None)
         return sent
 
     def open(self, request: Any, call: calls.Call | None) -> Attempt | None:
@@ -247,7 +258,9 @@ class Opener:
         url = request.url
         if not isinstance(url, str) or url[:4].lower() != 'http':
             return None
-        where = calls.origin(url)
+        place = self._places.get(
+            request.method, url, None if call is None else call.service_type
+        )
         earlier = request.hooks if type(request.hooks) is _Hooks else None
         if earlier is not None and earlier.attempt is not None:
             earlier.attempt.read(None)
@@ -260,21 +273,26 @@ class Opener:
             # first request.
             earlier.resent += 1
             number = earlier.resent
-        resolved = call is not None and call.leads_to(where)
-        span = self._span(request, url, where, number, call)
+        resolved = call is not None and call.leads_to(place.origin)
+        current = _current.context()
+        span = self._span(place, url, number, current)
         try:
-            current = _current.with_span(span, _current.context())
+            current = _below(span, current)
             written: dict[str, str] = {}
-            if self._propagation.may_carry(where.host):
+            if self._propagation.may_carry(place.origin.host):
                 self._propagation.to_headers(
                     written, current, everything=resolved
                 )
             hooks = _Hooks(request.hooks or {}, number, written)
-            sent = _copied(request)
+            sent = headers.copied(request)
             sent.hooks = hooks
-            sent.headers = _headers(request.headers, earlier, written)
+            sent.headers = headers.written_into(
+                request.headers,
+                written,
+                None if earlier is None else earlier.written,
+            )
             if call is not None and not resolved:
-                _without_pair(sent.headers)
+                headers.without_pair(sent.headers)
             attempt = Attempt(span, sent, hooks, self._settings, self._bodies)
             attempt.begin(current)
             return attempt
@@ -284,96 +302,58 @@ class Opener:
 
     def _span(
         self,
-        request: Any,
+        place: places.Place,
         url: str,
-        where: calls.Origin,
         number: int,
-        call: calls.Call | None,
+        current: otel_context.Context,
     ) -> trace.Span:
-        name, method, original = scrub.method(request.method)
-        service_type = None if call is None else call.service_type
-        if service_type:
-            name = self._names.take(f'{name} {service_type}', name)
-        parent = _current.span().get_span_context()
-        span = None
+        ready = place.ready
+        above = _current.span_in(current)
+        if above.is_recording():
+            # Samplers of others may look at all of it elsewhere.
+            own = self._own(urls.url(url), number)
+            if own is not None:
+                return self._tracer.start_ready(ready, current, own)
+        parent = above.get_span_context()
         if parent[_current.VALID] and not _current.is_sampled(parent):
             # Hardly any sampler records it then.
-            span = self._tracer.start_span(name, kind=_CLIENT)
-            if not span.is_recording():
-                return span
-        attributes: dict[str, Any] = {
-            names.HTTP_REQUEST_METHOD: method,
-            names.URL_FULL: urls.url(url),
-        }
-        if where.host is not None:
-            attributes[names.SERVER_ADDRESS] = where.host
-        if where.port is not None:
-            attributes[names.SERVER_PORT] = where.port
-        if original is not None:
-            attributes[names.HTTP_REQUEST_METHOD_ORIGINAL] = original
-        if service_type:
-            attributes[names.OPENSTACK_SERVICE_TYPE] = service_type
+            span = self._tracer.start_span(ready.name, current, _CLIENT)
+            if span.is_recording():
+                span.set_attributes(_attributes(ready, url, number))
+            return span
+        return self._tracer.start_span(
+            ready.name, current, _CLIENT, _attributes(ready, url, number)
+        )
+
+    def _own(self, said: str, number: int) -> dict[str, Any] | None:
+        """Return what a request does not have in common with others.
+
+        :param said: of its URL.
+        :param number: of attempts before it.
+        :returns: None where that may go beyond some limit.
+        """
+        if (
+            not said.isascii()
+            or len(said) > self._settings.attribute_length_limit
+            or not self._is_ample
+        ):
+            return None
+        own: dict[str, Any] = {names.URL_FULL: said}
         if number:
-            attributes[names.HTTP_REQUEST_RESEND_COUNT] = number
-        if span is None:
-            return self._tracer.start_span(
-                name, kind=_CLIENT, attributes=attributes
-            )
-        span.set_attributes(attributes)
-        return span
+            own[names.HTTP_REQUEST_RESEND_COUNT] = number
+        return own
 
 
-def _copied(request: Any) -> Any:
-    """Return a copy of a request, as shallow as ``copy.copy()``."""
-    kind: Any = type(request)
-    if hasattr(kind, '__copy__') or kind.__reduce_ex__ is not _REDUCE:
-        return copy.copy(request)
-    sent = kind.__new__(kind)
-    vars(sent).update(vars(request))
-    return sent
+def _attributes(ready: _ready.Ready, url: str, number: int) -> dict[str, Any]:
+    """Return all that is said of a request.
 
-
-def _copied_headers(given: Any) -> Any:
-    """Return a copy of headers, without asking requests for each of them."""
-    kept = getattr(given, '_store', None)
-    kind: Any = type(given)
-    if kind.__name__ != 'CaseInsensitiveDict' or not isinstance(kept, dict):
-        return given.copy()
-    headers = kind.__new__(kind)
-    headers._store = kept.copy()
-    return headers
-
-
-def _has_pair(headers: Any) -> bool:
-    """Say whether osprofiler has put something into a request."""
-    if not headers or 'osprofiler' not in sys.modules:
-        return False
-    return any(name in headers for name in propagation.PAIR)
-
-
-def _headers(
-    given: Any, earlier: _Hooks | None, written: dict[str, str]
-) -> Any:
-    """Return a copy of headers with what is written, and nothing older."""
-    if given is None:
-        return dict(written) or None
-    headers = _copied_headers(given)
-    if earlier is not None:
-        for name, value in earlier.written.items():
-            if headers.get(name) == value:
-                del headers[name]
-    for name in propagation.stale(written):
-        headers.pop(name, None)
-    for name, value in written.items():
-        headers[name] = value
-    return headers
-
-
-def _without_pair(headers: Any) -> None:
-    """Take out what osprofiler has put into a request of keystoneauth.
-
-    It does so wherever that leads.
+    In this order, since of too many the first ones are lost.
     """
-    for name in propagation.PAIR:
-        if headers:
-            headers.pop(name, None)
+    found: dict[str, Any] = {
+        names.HTTP_REQUEST_METHOD: None,
+        names.URL_FULL: urls.url(url),
+        **ready.attributes,
+    }
+    if number:
+        found[names.HTTP_REQUEST_RESEND_COUNT] = number
+    return found
