@@ -35,6 +35,10 @@ _FLAGS: Final = _current.FLAGS
 _STATE: Final = _current.STATE
 _SPAN_KEY = _current.SPAN_KEY
 
+#: What a context has that may speak against a span of ours.
+MATTERS = frozenset(
+    (_SPAN_KEY, _current.SUPPRESS_ALL, _current.SUPPRESS_PLAIN)
+)
 #: Characters of the longest text that a span takes without a look at it.
 _MAX_TEXT = 255
 
@@ -61,6 +65,8 @@ class Attached:
         self._places = known
         self._drops = toolbox.drops
         self._believes = settings.incoming_rpc == trust.TRUST
+        #: Nothing is recorded below callers who do not: it was asked for one.
+        self._drops_all = False
         #: Where it may have to be cut, the span does that.
         self._longest = (
             _MAX_TEXT if settings.attribute_length_limit >= _MAX_TEXT else -1
@@ -105,7 +111,9 @@ class Attached:
         :param text: its value, None if it has none.
         :returns: the span, and the context it was started in.
         """
-        own = None if text is None else self._own(name, text)
+        own: dict[str, Any] | None = None
+        if type(text) is str and len(text) <= self._longest and text.isascii():
+            own = {name: text}
         if self._believes and sent.span_context is not None:
             where = sent.context
             span = self._tracer.start_ready(ready, where, own)
@@ -138,13 +146,15 @@ class Attached:
         ):
             return None
         state = span_context[_STATE]
-        if (state is not w3c.NO_TRACESTATE and state) or not self._drops(
-            span_context
-        ):
+        if state is not w3c.NO_TRACESTATE and state:
             return None
+        if not self._drops_all:
+            if not self._drops(span_context):
+                return None
+            self._drops_all = True
+        active: Any = sent.context[_SPAN_KEY]
         found = _current.Unrecorded(
-            sent.context[_SPAN_KEY],  # type: ignore[arg-type]
-            w3c.said_again(sent.traceparent, span_context),
+            active, w3c.format_traceparent(span_context)
         )
         return context.unrecorded_root(found, sent.context)
 
