@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from collections.abc import MutableMapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Final
 from typing import TYPE_CHECKING
 from typing import TypeAlias
 
@@ -58,6 +59,8 @@ _NONE = 'none'
 # take longer than the rest of our work on a request.
 _SPAN_KEY = _current.SPAN_KEY
 _BAGGAGE_KEY = _current.BAGGAGE_KEY
+_SAMPLED: Final = trace.TraceFlags.SAMPLED
+_FLAGS: Final = _current.FLAGS
 _STATE = _current.STATE
 _VALID = _current.VALID
 _NO_STATE = trace.DEFAULT_TRACE_STATE
@@ -279,13 +282,17 @@ class Propagation:
         except Exception:
             _guard.report('writing a carrier')
 
-    def taken(self, ctxt: Any, rpc: bool) -> tuple[Incoming, Any]:
+    def taken(
+        self, ctxt: Any, rpc: bool, drops: bool
+    ) -> tuple[Incoming | _current.Unrecorded, Any]:
         """Take out of a message's context what its sender has put there.
 
         :param ctxt: not changed.
         :param rpc: OSProfiler can be in it, too.
-        :returns: what the sender said, and the context as the service knows
-            it, of :func:`without_keys`.
+        :param drops: nothing is recorded below senders who do not.
+        :returns: what the sender said, or its span where that is all that
+            matters, as nothing is recorded below it; and the context as the
+            service knows it, of :func:`without_keys`.
         """
         if type(ctxt) is dict and self._readers:
             kept = ctxt.copy()
@@ -300,11 +307,22 @@ class Propagation:
                 sender = w3c.parse(traceparent, None, self._marks_messages)
                 if sender is None:
                     return NOBODY, kept
-                context = otel_context.Context(
-                    {_SPAN_KEY: trace.NonRecordingSpan(sender)}
-                )
+                span = trace.NonRecordingSpan(sender)
+                if drops and not sender[_FLAGS] & _SAMPLED:
+                    if not (
+                        # It is what we would write.
+                        traceparent[:3] == '00-'
+                        and traceparent[-3:] in ('-00', '-02')
+                    ):
+                        traceparent = w3c.format_traceparent(sender)
+                    return _current.Unrecorded(span, traceparent), kept
                 # The same as by its name, without a call.
-                fields = (context, sender, False, None)
+                fields = (
+                    otel_context.Context({_SPAN_KEY: span}),
+                    sender,
+                    False,
+                    None,
+                )
                 return tuple.__new__(Incoming, fields), kept
         sent = self.from_rpc(ctxt) if rpc else self.from_message(ctxt)
         return sent, messages.without_keys(ctxt)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import Final
 from typing import TypeAlias
 
 from opentelemetry import context as otel_context
@@ -34,6 +35,11 @@ from oslo_tracing.integrations.oslo_messaging import places
 from oslo_tracing import recording
 from oslo_tracing.scrub import names as scrub
 from oslo_tracing import settings as settings_module
+
+_EMPTY = otel_context.Context()
+_FLAGS: Final = _current.FLAGS
+_SAMPLED: Final = trace.TraceFlags.SAMPLED
+_Unrecorded = _current.Unrecorded
 
 _MAX_METHOD = 128
 _MAX_ID = 128
@@ -118,7 +124,9 @@ class Receiver(attached.Attached):
             return None
         # First of all, and whoever traces: what a sender has added is not
         # for the service.
-        sent, incoming.ctxt = self._propagation.taken(incoming.ctxt, True)
+        sent, incoming.ctxt = self._propagation.taken(
+            incoming.ctxt, True, self._drops_all
+        )
         message = incoming.message
         current = _current.context()
         if not (type(message) is dict or isinstance(message, Mapping)) or not (
@@ -126,9 +134,14 @@ class Receiver(attached.Attached):
             or self._is_wanted(current, neighbours.RECEIVING)
         ):
             return None
-        dropped = self._dropped(sent)
-        if dropped is not None:
-            return None, dropped, context.enter(dropped)
+        if isinstance(sent, _Unrecorded):
+            current = context.unrecorded_root(sent, _EMPTY)
+            return None, current, context.enter(current)
+        sender = sent.span_context
+        if sender is not None and not sender[_FLAGS] & _SAMPLED:
+            dropped = self._dropped(sent, sender)
+            if dropped is not None:
+                return None, dropped, context.enter(dropped)
         span, where = self._start(
             sent,
             self._described(dispatcher, incoming),

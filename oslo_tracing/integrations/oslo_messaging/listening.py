@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -30,6 +31,7 @@ from oslo_tracing.integrations.oslo_messaging import describing
 from oslo_tracing.integrations.oslo_messaging import dispatching
 from oslo_tracing.integrations.oslo_messaging import neighbours
 from oslo_tracing.integrations.oslo_messaging import places
+from oslo_tracing import propagation
 from oslo_tracing.propagation import trust
 from oslo_tracing import recording
 from oslo_tracing.scrub import names as scrub
@@ -38,6 +40,9 @@ from oslo_tracing.scrub import names as scrub
 MAX_LINKS = 128
 
 _EMPTY = otel_context.Context()
+_FLAGS: Final = _current.FLAGS
+_SAMPLED: Final = trace.TraceFlags.SAMPLED
+_Unrecorded = _current.Unrecorded
 # Where the context has our span, and only ours, for the errors of callbacks.
 _OURS = otel_context.create_key('oslo_tracing-notification')
 
@@ -91,7 +96,9 @@ class Receiver(attached.Attached):
     ) -> dispatching.Begun | None:
         if not self._on:
             return None
-        sent, incoming.ctxt = self._propagation.taken(incoming.ctxt, False)
+        sent, incoming.ctxt = self._propagation.taken(
+            incoming.ctxt, False, self._drops_all
+        )
         message = incoming.message
         current = _current.context()
         if not (type(message) is dict or isinstance(message, Mapping)) or not (
@@ -99,9 +106,14 @@ class Receiver(attached.Attached):
             or self._is_wanted(current, neighbours.RECEIVING)
         ):
             return None
-        dropped = self._dropped(sent)
-        if dropped is not None:
-            return None, dropped, context.enter(dropped)
+        if isinstance(sent, _Unrecorded):
+            current = context.unrecorded_root(sent, _EMPTY)
+            return None, current, context.enter(current)
+        sender = sent.span_context
+        if sender is not None and not sender[_FLAGS] & _SAMPLED:
+            dropped = self._dropped(sent, sender)
+            if dropped is not None:
+                return None, dropped, context.enter(dropped)
         span, where = self._start(
             sent,
             self._described(self._places.of_dispatcher(dispatcher), incoming),
@@ -143,7 +155,8 @@ class Receiver(attached.Attached):
             return None
         links: list[trace.Link] = []
         for each in incoming:
-            sent, each.ctxt = self._propagation.taken(each.ctxt, False)
+            sent = self._propagation.from_message(each.ctxt)
+            each.ctxt = propagation.without_keys(each.ctxt)
             if sent.span_context is not None and len(links) < MAX_LINKS:
                 links.append(self._link(sent, each))
         if not self._is_wanted(_current.context(), neighbours.RECEIVING):
