@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from collections.abc import MutableMapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Final
 from typing import TYPE_CHECKING
 from typing import TypeAlias
 
@@ -58,11 +59,16 @@ _NONE = 'none'
 # take longer than the rest of our work on a request.
 _SPAN_KEY = _current.SPAN_KEY
 _BAGGAGE_KEY = _current.BAGGAGE_KEY
+_SAMPLED: Final = trace.TraceFlags.SAMPLED
+_FLAGS: Final = _current.FLAGS
 _STATE = _current.STATE
 _VALID = _current.VALID
 _NO_STATE = trace.DEFAULT_TRACE_STATE
+_NO_TRACESTATE = w3c.NO_TRACESTATE
+_TRACE_INFO = osprofiler.TRACE_INFO
 _TRACEPARENT = messages.TRACEPARENT
 _TRACESTATE = messages.TRACESTATE
+_BAGGAGE_HEADER = messages.BAGGAGE
 
 _Headers: TypeAlias = MutableMapping[str, str] | Callable[[str, str], object]
 
@@ -276,36 +282,74 @@ class Propagation:
         except Exception:
             _guard.report('writing a carrier')
 
+    def taken(
+        self, ctxt: Any, rpc: bool, drops: bool
+    ) -> tuple[Incoming | _current.Unrecorded, Any]:
+        """Take out of a message's context what its sender has put there.
+
+        :param ctxt: not changed.
+        :param rpc: OSProfiler can be in it, too.
+        :param drops: nothing is recorded below senders who do not.
+        :returns: what the sender said, or its span where that is all that
+            matters, as nothing is recorded below it; and the context as the
+            service knows it, of :func:`without_keys`.
+        """
+        if type(ctxt) is dict and self._readers:
+            kept = ctxt.copy()
+            traceparent = kept.pop(_TRACEPARENT, None)
+            # Nearly always it stands alone.
+            if not (
+                traceparent is None
+                or _TRACESTATE in kept
+                or _BAGGAGE_HEADER in kept
+                or _TRACE_INFO in kept
+            ):
+                sender = w3c.parse(traceparent, None, self._marks_messages)
+                if sender is None:
+                    return NOBODY, kept
+                span = trace.NonRecordingSpan(sender)
+                if drops and not sender[_FLAGS] & _SAMPLED:
+                    if not (
+                        # It is what we would write.
+                        traceparent[:3] == '00-'
+                        and traceparent[-3:] in ('-00', '-02')
+                    ):
+                        traceparent = w3c.format_traceparent(sender)
+                    return _current.Unrecorded(span, traceparent), kept
+                # The same as by its name, without a call.
+                fields = (
+                    otel_context.Context({_SPAN_KEY: span}),
+                    sender,
+                    False,
+                    None,
+                )
+                return tuple.__new__(Incoming, fields), kept
+        sent = self.from_rpc(ctxt) if rpc else self.from_message(ctxt)
+        return sent, messages.without_keys(ctxt)
+
     def from_message(self, ctxt: Any) -> Incoming:
         """Return what the sender of a message said of its trace.
 
         :param ctxt: the context of the message; not changed.
         """
         try:
-            values = ctxt if type(ctxt) is dict else messages.values(ctxt)
+            values = messages.values(ctxt)
             if values is None or not self._readers:
                 return NOBODY
-            traceparent = values.get(_TRACEPARENT)
+            traceparent = values.get(messages.TRACEPARENT)
             if traceparent is None:
                 return NOBODY
             # Unlike headers, values of a dict can be lists.
-            state = values.get(_TRACESTATE)
-            if state is not None and not isinstance(state, str):
-                state = None
-            span_context = w3c.parse(traceparent, state, self._marks_messages)
-            if span_context is None:
-                return NOBODY
-            context = otel_context.Context(
-                {_SPAN_KEY: trace.NonRecordingSpan(span_context)}
+            state = values.get(messages.TRACESTATE)
+            span_context = w3c.parse(
+                traceparent,
+                state if isinstance(state, str) else None,
+                self._marks_messages,
             )
-            if self._baggage:
-                members = values.get(messages.BAGGAGE)
-                if members is not None:
-                    context = baggage.extract(members, context)
-            # The same as by its name, without a call.
-            return tuple.__new__(
-                Incoming, (context, span_context, False, None, traceparent)
-            )
+            if span_context is not None:
+                return self._incoming(
+                    span_context, values.get(messages.BAGGAGE)
+                )
         except Exception:
             _guard.report('reading a message')
         return NOBODY
@@ -316,9 +360,7 @@ class Propagation:
         Where both are there, and of one trace, W3C's keys tell the parent.
         """
         found = self.from_message(ctxt)
-        if not self._bridges or (
-            type(ctxt) is dict and osprofiler.TRACE_INFO not in ctxt
-        ):
+        if not self._bridges:
             return found
         try:
             values = messages.mapping(ctxt)
@@ -356,20 +398,24 @@ class Propagation:
                 return ctxt
             others = None
             state = span_context[_STATE]
-            if (baggage and self._baggage and _BAGGAGE_KEY in context) or (
+            if (_BAGGAGE_KEY in context and baggage and self._baggage) or (
                 # To ask them how long they are takes a call.
-                state is not w3c.NO_TRACESTATE
-                and state is not _NO_STATE
+                state is not _NO_STATE
+                and state is not _NO_TRACESTATE
                 and state
             ):
                 others = self._beside(span_context, context, baggage)
             carried = messages.add(
                 ctxt, w3c.format_traceparent(span_context), others
             )
-            if self._bridges and isinstance(carried, dict):
-                info = carried.get(osprofiler.TRACE_INFO)
+            if (
+                self._bridges
+                and isinstance(carried, dict)
+                and _TRACE_INFO in carried
+            ):
+                info = carried[_TRACE_INFO]
                 if info is not None:
-                    carried[osprofiler.TRACE_INFO] = osprofiler.with_parent(
+                    carried[_TRACE_INFO] = osprofiler.with_parent(
                         info, span_context
                     )
             return carried

@@ -35,15 +35,12 @@ class Incoming(NamedTuple):
     :param insists: the caller has set B3's debug flag.
     :param trace_id: of which the receiver's span is to be the root, where
         the caller has asked for a trace and has no span.
-    :param traceparent: the text that named the caller's span, where that
-        was one.
     """
 
     context: otel_context.Context
     span_context: trace.SpanContext | None
     insists: bool = False
     trace_id: int | None = None
-    traceparent: str = ''
 
 
 #: What everybody says who is not traced.

@@ -52,8 +52,6 @@ _MEMBER = _regex.late(
 _KNOWN_FLAGS = 0x03
 _FOUR = [trace.TraceFlags(bits) for bits in range(_KNOWN_FLAGS + 1)]
 _FLAGS = {f'{bits:02x}': _FOUR[bits & _KNOWN_FLAGS] for bits in range(256)}
-#: How a traceparent ends that has no others.
-_WRITTEN_FLAGS = frozenset(f'-0{bits}' for bits in range(_KNOWN_FLAGS + 1))
 
 _SPAN_CONTEXT = trace.SpanContext
 #: Whether that can be made without asking it.
@@ -274,18 +272,6 @@ def format_traceparent(span_context: trace.SpanContext) -> str:
     trace_id, span_id, _remote, flags = span_context[:4]
     told = (trace_id, span_id, flags & _KNOWN_FLAGS)
     return '00-%032x-%016x-0%d' % told  # noqa: UP031
-
-
-def said_again(traceparent: str, span_context: trace.SpanContext) -> str:
-    """Return the same for a span that a traceparent has named.
-
-    :param traceparent: of which :func:`parse` has made the span context.
-    """
-    if type(traceparent) is str and (
-        traceparent[:3] == '00-' and traceparent[52:] in _WRITTEN_FLAGS
-    ):
-        return traceparent
-    return format_traceparent(span_context)
 
 
 def format_tracestate(span_context: trace.SpanContext) -> str | None:

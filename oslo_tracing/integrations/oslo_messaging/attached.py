@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 from typing import Any
-from typing import Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -30,11 +29,12 @@ from oslo_tracing import propagation
 from oslo_tracing.propagation import trust
 from oslo_tracing.propagation import w3c
 
-_SAMPLED = trace.TraceFlags.SAMPLED
-_FLAGS: Final = _current.FLAGS
-_STATE: Final = _current.STATE
+_STATE = _current.STATE
 _SPAN_KEY = _current.SPAN_KEY
 
+#: What a context has that may speak against a span of ours.
+_SUPPRESSING = frozenset((_current.SUPPRESS_ALL, _current.SUPPRESS_PLAIN))
+MATTERS = _SUPPRESSING | {_SPAN_KEY}
 #: Characters of the longest text that a span takes without a look at it.
 _MAX_TEXT = 255
 
@@ -61,6 +61,9 @@ class Attached:
         self._places = known
         self._drops = toolbox.drops
         self._believes = settings.incoming_rpc == trust.TRUST
+        #: Nothing is recorded below senders who are believed, and do not
+        #: record: it was asked for one.
+        self._drops_all = False
         #: Where it may have to be cut, the span does that.
         self._longest = (
             _MAX_TEXT if settings.attribute_length_limit >= _MAX_TEXT else -1
@@ -74,7 +77,9 @@ class Attached:
 
         :param kinds: that it may have.
         """
-        if _current.is_suppressed(where):
+        if not _SUPPRESSING.isdisjoint(where) and _current.is_suppressed(
+            where
+        ):
             return False
         active = where.get(_SPAN_KEY)
         return active is None or not self._others.trace(active, kinds)
@@ -105,7 +110,9 @@ class Attached:
         :param text: its value, None if it has none.
         :returns: the span, and the context it was started in.
         """
-        own = None if text is None else self._own(name, text)
+        own: dict[str, Any] | None = None
+        if type(text) is str and len(text) <= self._longest and text.isascii():
+            own = {name: text}
         if self._believes and sent.span_context is not None:
             where = sent.context
             span = self._tracer.start_ready(ready, where, own)
@@ -124,28 +131,21 @@ class Attached:
         return span, where
 
     def _dropped(
-        self, sent: propagation.Incoming
+        self, sent: propagation.Incoming, sender: trace.SpanContext
     ) -> otel_context.Context | None:
         """Return what a message is handled in that nobody records.
 
+        :param sender: of the message, who does not record it.
         :returns: None where that is to be decided.
         """
-        span_context = sent.span_context
-        if (
-            span_context is None
-            or span_context[_FLAGS] & _SAMPLED
-            or not self._believes
-        ):
+        if not self._believes or sender[_STATE]:
             return None
-        state = span_context[_STATE]
-        if (state is not w3c.NO_TRACESTATE and state) or not self._drops(
-            span_context
-        ):
-            return None
-        found = _current.Unrecorded(
-            sent.context[_SPAN_KEY],  # type: ignore[arg-type]
-            w3c.said_again(sent.traceparent, span_context),
-        )
+        if not self._drops_all:
+            if not self._drops(sender):
+                return None
+            self._drops_all = True
+        active: Any = sent.context[_SPAN_KEY]
+        found = _current.Unrecorded(active, w3c.format_traceparent(sender))
         return context.unrecorded_root(found, sent.context)
 
     def stop(self) -> None:

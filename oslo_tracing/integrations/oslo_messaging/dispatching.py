@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import Final
+from typing import TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -30,95 +32,34 @@ from oslo_tracing.integrations.oslo_messaging import attached
 from oslo_tracing.integrations.oslo_messaging import describing
 from oslo_tracing.integrations.oslo_messaging import neighbours
 from oslo_tracing.integrations.oslo_messaging import places
-from oslo_tracing import propagation
 from oslo_tracing import recording
 from oslo_tracing.scrub import names as scrub
 from oslo_tracing import settings as settings_module
 
+_EMPTY = otel_context.Context()
+_FLAGS: Final = _current.FLAGS
+_SAMPLED: Final = trace.TraceFlags.SAMPLED
+_Unrecorded = _current.Unrecorded
+
 _MAX_METHOD = 128
+_MAX_ID = 128
 
 
-class Processing:
-    """A message that is being handled, under a span that is the current one.
-
-    :param span: the receiver's.
-    :param settings: what to record of exceptions.
-    :param current: what it runs under, of ``context.root()``, with the span
-        in it.
-    """
-
-    __slots__ = ('_context', '_settings', '_span', '_token')
-
-    def __init__(
-        self,
-        span: trace.Span,
-        settings: settings_module.Settings,
-        current: otel_context.Context,
-    ) -> None:
-        self._span = span
-        self._settings = settings
-        self._context = current
-        self._token = context.enter(current)
-
-    def failed(self, error: BaseException) -> None:
-        """Note what the endpoint raised, or the dispatcher."""
-        try:
-            expected = _expected(error)
-            if expected is None:
-                recording.record_error(self._span, error, self._settings)
-            else:
-                recording.record_error(
-                    self._span, expected, self._settings, status=False
-                )
-        except Exception:
-            _guard.report('recording the error of an RPC method')
-
-    def end(self) -> None:
-        """End the span; the worker keeps nothing of it."""
-        try:
-            try:
-                context.leave(self._token)
-            finally:
-                context.ended(self._context)
-                self._span.end()
-        except Exception:
-            _guard.report('ending the span of a received message')
-
-
-class Unrecorded:
-    """A message that is being handled, and nobody records how.
-
-    :param current: what it runs under.
-    """
-
-    __slots__ = ('_context', '_token')
-
-    def __init__(self, current: otel_context.Context) -> None:
-        self._context = current
-        self._token = context.enter(current)
-
-    def failed(self, error: BaseException) -> None:
-        """Note nothing."""
-
-    def end(self) -> None:
-        """End; the worker keeps nothing of it."""
-        try:
-            try:
-                context.leave(self._token)
-            finally:
-                context.ended(self._context)
-        except Exception:
-            _guard.report('leaving a received message')
+#: A message that is being handled: the receiver's span, None where nobody
+#: records it; what it runs under, of ``context.root()``; what leaves that.
+Begun: TypeAlias = tuple[trace.Span | None, otel_context.Context, Any]
 
 
 def processing(
     original: Callable[..., Any],
-    begin: Callable[[Any, Any], Processing | Unrecorded | None],
+    begin: Callable[[Any, Any], Begun | None],
+    settings: settings_module.Settings,
 ) -> Callable[..., Any]:
     """Return what stands in for the ``dispatch`` of a dispatcher.
 
     :param begin: called with the dispatcher and what came in; returns None
         where nothing is to be recorded.
+    :param settings: what to record of exceptions.
     """
 
     def dispatch(dispatcher: Any, incoming: Any) -> Any:
@@ -129,15 +70,46 @@ def processing(
             _guard.report('starting the span of a received message')
         if begun is None:
             return original(dispatcher, incoming)
+        span, current, token = begun
         try:
             return original(dispatcher, incoming)
         except BaseException as error:
-            begun.failed(error)
+            if span is not None:
+                _failed(span, error, settings)
             raise
         finally:
-            begun.end()
+            _end(span, current, token)
 
     return dispatch
+
+
+def _failed(
+    span: trace.Span, error: BaseException, settings: settings_module.Settings
+) -> None:
+    """Note what the endpoint raised, or the dispatcher."""
+    try:
+        expected = _expected(error)
+        if expected is None:
+            recording.record_error(span, error, settings)
+        else:
+            recording.record_error(span, expected, settings, status=False)
+    except Exception:
+        _guard.report('recording the error of an RPC method')
+
+
+def _end(
+    span: trace.Span | None, current: otel_context.Context, token: Any
+) -> None:
+    """End the span; the worker keeps nothing of it."""
+    try:
+        try:
+            context.leave(token)
+        finally:
+            context.ended(current)
+            if span is not None:
+                span.end()
+    except Exception:
+        _guard.report('ending the span of a received message')
 
 
 class Receiver(attached.Attached):
@@ -145,33 +117,39 @@ class Receiver(attached.Attached):
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``RPCDispatcher.dispatch``."""
-        return processing(original, self._begin)
+        return processing(original, self._begin, self._settings)
 
-    def _begin(
-        self, dispatcher: Any, incoming: Any
-    ) -> Processing | Unrecorded | None:
+    def _begin(self, dispatcher: Any, incoming: Any) -> Begun | None:
         if not self._on:
             return None
-        ctxt = incoming.ctxt
-        sent = self._propagation.from_rpc(ctxt)
         # First of all, and whoever traces: what a sender has added is not
         # for the service.
-        incoming.ctxt = propagation.without_keys(ctxt)
+        sent, incoming.ctxt = self._propagation.taken(
+            incoming.ctxt, True, self._drops_all
+        )
         message = incoming.message
-        if not (
-            type(message) is dict or isinstance(message, Mapping)
-        ) or not self._is_wanted(_current.context(), neighbours.RECEIVING):
+        current = _current.context()
+        if not (type(message) is dict or isinstance(message, Mapping)) or not (
+            attached.MATTERS.isdisjoint(current)
+            or self._is_wanted(current, neighbours.RECEIVING)
+        ):
             return None
-        dropped = self._dropped(sent)
-        if dropped is not None:
-            return Unrecorded(dropped)
+        if isinstance(sent, _Unrecorded):
+            current = context.unrecorded_root(sent, _EMPTY)
+            return None, current, context.enter(current)
+        sender = sent.span_context
+        if sender is not None and not sender[_FLAGS] & _SAMPLED:
+            dropped = self._dropped(sent, sender)
+            if dropped is not None:
+                return None, dropped, context.enter(dropped)
         span, where = self._start(
             sent,
             self._described(dispatcher, incoming),
             names.MESSAGING_MESSAGE_ID,
             _message_id(incoming),
         )
-        return Processing(span, self._settings, context.root(where, span))
+        current = context.root(where, span)
+        return span, current, context.enter(current)
 
     def _described(self, dispatcher: Any, incoming: Any) -> _ready.Ready:
         message = incoming.message
@@ -292,12 +270,17 @@ def _type(incoming: Any) -> str:
 
 def _message_id(incoming: Any) -> str | None:
     """Return the id that a message has on the wire, else in the log."""
-    for name in ('orig_msg_id', 'unique_id', 'msg_id'):
-        found = getattr(incoming, name, None)
-        if found:
-            found = places.bounded(found)
-            if found is not None:
-                return found
+    found = (
+        getattr(incoming, 'orig_msg_id', None)
+        or getattr(incoming, 'unique_id', None)
+        or getattr(incoming, 'msg_id', None)
+    )
+    if type(found) is str and len(found) <= _MAX_ID and found.isprintable():
+        return found
+    for name in ('orig_msg_id', 'unique_id', 'msg_id') if found else ():
+        found = places.bounded(getattr(incoming, name, None), _MAX_ID)
+        if found is not None:
+            return found
     return None
 
 

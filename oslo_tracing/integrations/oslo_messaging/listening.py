@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
-from typing import TypeAlias
+from typing import Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -39,9 +39,10 @@ from oslo_tracing.scrub import names as scrub
 #: Links of a batch's span; the SDK's own limit is the same.
 MAX_LINKS = 128
 
-_Begun: TypeAlias = dispatching.Processing | dispatching.Unrecorded | None
-
 _EMPTY = otel_context.Context()
+_FLAGS: Final = _current.FLAGS
+_SAMPLED: Final = trace.TraceFlags.SAMPLED
+_Unrecorded = _current.Unrecorded
 # Where the context has our span, and only ours, for the errors of callbacks.
 _OURS = otel_context.create_key('oslo_tracing-notification')
 
@@ -55,11 +56,13 @@ class Receiver(attached.Attached):
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``NotificationDispatcher.dispatch``."""
-        return dispatching.processing(original, self._begin)
+        return dispatching.processing(original, self._begin, self._settings)
 
     def around_batch(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``BatchNotificationDispatcher.dispatch``."""
-        return dispatching.processing(original, self._begin_batch)
+        return dispatching.processing(
+            original, self._begin_batch, self._settings
+        )
 
     def around_callback(
         self, original: Callable[..., Any]
@@ -70,7 +73,11 @@ class Receiver(attached.Attached):
             dispatcher: Any, callback: Any, /, *args: Any, **kwargs: Any
         ) -> Any:
             span = _current.context().get(_OURS) if self._on else None
-            if not isinstance(span, trace.Span) or not span.is_recording():
+            if (
+                span is None
+                or not isinstance(span, trace.Span)
+                or not span.is_recording()
+            ):
                 return original(dispatcher, callback, *args, **kwargs)
 
             def noting(*args: Any, **kwargs: Any) -> Any:
@@ -84,27 +91,36 @@ class Receiver(attached.Attached):
 
         return _exec_callback
 
-    def _begin(self, dispatcher: Any, incoming: Any) -> _Begun:
+    def _begin(
+        self, dispatcher: Any, incoming: Any
+    ) -> dispatching.Begun | None:
         if not self._on:
             return None
-        ctxt = incoming.ctxt
-        sent = self._propagation.from_message(ctxt)
-        incoming.ctxt = propagation.without_keys(ctxt)
+        sent, incoming.ctxt = self._propagation.taken(
+            incoming.ctxt, False, self._drops_all
+        )
         message = incoming.message
-        if not (
-            type(message) is dict or isinstance(message, Mapping)
-        ) or not self._is_wanted(_current.context(), neighbours.RECEIVING):
+        current = _current.context()
+        if not (type(message) is dict or isinstance(message, Mapping)) or not (
+            attached.MATTERS.isdisjoint(current)
+            or self._is_wanted(current, neighbours.RECEIVING)
+        ):
             return None
-        dropped = self._dropped(sent)
-        if dropped is not None:
-            return dispatching.Unrecorded(dropped)
+        if isinstance(sent, _Unrecorded):
+            current = context.unrecorded_root(sent, _EMPTY)
+            return None, current, context.enter(current)
+        sender = sent.span_context
+        if sender is not None and not sender[_FLAGS] & _SAMPLED:
+            dropped = self._dropped(sent, sender)
+            if dropped is not None:
+                return None, dropped, context.enter(dropped)
         span, where = self._start(
             sent,
             self._described(self._places.of_dispatcher(dispatcher), incoming),
             names.OPENSTACK_NOTIFICATION_PUBLISHER_ID,
             places.bounded(message.get('publisher_id'), 255),
         )
-        return self._under(span, where)
+        return _under(span, where)
 
     def _described(self, place: places.Place, incoming: Any) -> _ready.Ready:
         message = incoming.message
@@ -112,13 +128,14 @@ class Receiver(attached.Attached):
             message.get('event_type'),
             message.get('priority'),
         )
-        destination = _destination(place, incoming)
-        key = (event_type, priority, destination)
+        routing_key = places.delivery(incoming).routing_key
+        key = (event_type, priority, routing_key)
         is_text = type(event_type) is str and type(priority) is str
         if is_text:
             known: _ready.Ready | None = place.kept.get(key)
             if known is not None:
                 return known
+        destination = _destination(place, routing_key, priority)
         kind = scrub.event_type(event_type, self._names)
         found = _ready.Ready(
             f'{describing.PROCESS} {kind}',
@@ -133,7 +150,7 @@ class Receiver(attached.Attached):
 
     def _begin_batch(
         self, dispatcher: Any, incoming: Any
-    ) -> dispatching.Processing | None:
+    ) -> dispatching.Begun | None:
         if not self._on:
             return None
         links: list[trace.Link] = []
@@ -163,7 +180,7 @@ class Receiver(attached.Attached):
             attributes,
             links,
         )
-        return self._under(span, _EMPTY)
+        return _under(span, _EMPTY)
 
     def _link(self, sent: Any, incoming: Any) -> trace.Link:
         attributes: dict[str, Any] = {}
@@ -179,20 +196,21 @@ class Receiver(attached.Attached):
                 attributes[names.MESSAGING_MESSAGE_ID] = message_id
         return trace.Link(linked, attributes)
 
-    def _under(
-        self, span: trace.Span, parent: otel_context.Context
-    ) -> dispatching.Processing:
-        return dispatching.Processing(
-            span, self._settings, context.root(parent, span, {_OURS: span})
-        )
+
+def _under(
+    span: trace.Span, parent: otel_context.Context
+) -> dispatching.Begun:
+    current = context.root(parent, span, {_OURS: span})
+    return span, current, context.enter(current)
 
 
-def _destination(place: places.Place, incoming: Any) -> str | None:
+def _destination(
+    place: places.Place, routing_key: Any, priority: Any
+) -> str | None:
     """Return the topic of a notification, with its priority as on the bus."""
-    routing_key = places.bounded(places.delivery(incoming).routing_key, 255)
+    routing_key = places.bounded(routing_key, 255)
     if routing_key is not None:
-        return routing_key
-    priority = incoming.message.get('priority')
+        return str(routing_key)
     if place.topic is None or not isinstance(priority, str):
         return place.topic
     priority = priority.lower()

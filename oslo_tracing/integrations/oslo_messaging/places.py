@@ -51,11 +51,12 @@ class Place:
     :ivar owner: gives the transport or the dispatcher, while it lives.
     :ivar attributes: those that all messages here have.
     :ivar topics: what a server listens to.
+    :ivar topic: that, unless there are several or it is not known.
     :ivar server: what a server calls itself.
     :ivar kept: for those who use it, at most ``MAX_KEPT``.
     """
 
-    __slots__ = ('attributes', 'kept', 'owner', 'server', 'topics')
+    __slots__ = ('attributes', 'kept', 'owner', 'server', 'topic', 'topics')
 
     owner: Callable[[], Any]
 
@@ -67,13 +68,9 @@ class Place:
     ) -> None:
         self.attributes = attributes
         self.topics = topics
+        self.topic = topics[0] if len(topics) == 1 else None
         self.server = server
         self.kept: dict[Any, Any] = {}
-
-    @property
-    def topic(self) -> str | None:
-        """The topic, unless there are several or it is not known."""
-        return self.topics[0] if len(self.topics) == 1 else None
 
     def keep(self, key: tuple[str | None, ...], value: Any) -> None:
         """Keep something, unless it is too much."""
@@ -123,19 +120,22 @@ class Places:
         The dispatcher that it calls knows neither topic nor transport.
         """
 
-        def _process_incoming(
-            server: Any, /, *args: Any, **kwargs: Any
-        ) -> Any:
-            try:
-                known = self._servers.get(id(server))
-                if known is None or known() is not server:
-                    self._see(server)
-                    self._remember(server)
-            except Exception:
-                _guard.report('looking at a message server')
-            return original(server, *args, **kwargs)
+        servers = self._servers
+
+        def _process_incoming(server: Any, incoming: Any) -> Any:
+            known = servers.get(id(server))
+            if known is None or known() is not server:
+                self._look_at(server)
+            return original(server, incoming)
 
         return _process_incoming
+
+    def _look_at(self, server: Any) -> None:
+        try:
+            self._see(server)
+            self._remember(server)
+        except Exception:
+            _guard.report('looking at a message server')
 
     def _remember(self, server: Any) -> None:
         if len(self._servers) >= MAX_KEPT:

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
-from typing import TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -34,16 +33,12 @@ from oslo_tracing.integrations.oslo_messaging import places
 from oslo_tracing import recording
 from oslo_tracing.scrub import names as scrub
 
+_context = _current.context
 _SPAN_KEY = _current.SPAN_KEY
 _UNRECORDED = _current.UNRECORDED
 
 _REMOTE = '_Remote'
 _CLASS_NAME = _regex.late(r'[A-Za-z_][A-Za-z0-9_.]{0,127}')
-
-
-#: A message on its way: the span that is the current one, the context that
-#: the message carries, and the token of what was current before.
-_Begun: TypeAlias = tuple[trace.Span, Any, Any]
 
 
 class Sender(attached.Attached):
@@ -55,7 +50,9 @@ class Sender(attached.Attached):
 
     def around_rpc(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``Transport._send``."""
-        return self._around(original, self._rpc, 'starting the span of an RPC')
+        return self._around(
+            original, self._rpc, True, 'starting the span of an RPC'
+        )
 
     def around_notification(
         self, original: Callable[..., Any]
@@ -64,19 +61,23 @@ class Sender(attached.Attached):
         return self._around(
             original,
             self._notification,
+            # A stranger may get it.
+            False,
             'starting the span of a notification',
         )
 
     def _around(
         self,
         original: Callable[..., Any],
-        begin: Callable[..., _Begun],
+        start: Callable[..., trace.Span],
+        baggage: bool,
         doing: str,
     ) -> Callable[..., Any]:
         """Return what stands in for a sending method.
 
-        :param begin: starts the span; called with the context that is
-            current, and with what the method is called with.
+        :param start: starts the span; called with the context that is
+            current, and with what the method is called with but ``ctxt``.
+        :param baggage: is carried.
         :param doing: what it does, in words.
         """
 
@@ -88,10 +89,11 @@ class Sender(attached.Attached):
             *args: Any,
             **kwargs: Any,
         ) -> Any:
-            begun = unrecorded = None
+            span = token = None
             try:
                 if self._on:
-                    where = _current.context()
+                    where = _context()
+                    unrecorded = None
                     if _UNRECORDED in where:
                         unrecorded = _current.unrecorded()
                     if unrecorded is not None:
@@ -99,25 +101,27 @@ class Sender(attached.Attached):
                     elif (
                         type(message) is dict or isinstance(message, Mapping)
                     ) and self._is_wanted(where, neighbours.SENDING):
-                        begun = begin(
-                            where,
-                            transport,
-                            target,
-                            ctxt,
-                            message,
-                            args,
-                            kwargs,
+                        started = start(
+                            where, transport, target, message, args, kwargs
                         )
+                        # The same as with_span() does, without a call.
+                        values = where.copy()
+                        values[_SPAN_KEY] = started
+                        current = otel_context.Context(values)
+                        ctxt = self._propagation.into_message(
+                            ctxt, current, baggage=baggage
+                        )
+                        token = _current.attach(current)
+                        span = started
             except Exception:
                 _guard.report(doing)
-            if begun is None:
+            if span is None:
                 return original(
                     transport, target, ctxt, message, *args, **kwargs
                 )
-            span, carried, token = begun
             try:
                 return original(
-                    transport, target, carried, message, *args, **kwargs
+                    transport, target, ctxt, message, *args, **kwargs
                 )
             except BaseException as error:
                 self._failed(span, error)
@@ -132,11 +136,10 @@ class Sender(attached.Attached):
         where: otel_context.Context,
         transport: Any,
         target: Any,
-        ctxt: Any,
         message: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-    ) -> _Begun:
+    ) -> trace.Span:
         wait = args[0] if args else kwargs.get('wait_for_reply')
         how = (
             describing.CALL
@@ -163,7 +166,7 @@ class Sender(attached.Attached):
         span = self._tracer.start_ready(described, where, own)
         if server is not None and own is None and span.is_recording():
             span.set_attribute(names.OPENSTACK_RPC_SERVER, str(server))
-        return self._under(span, where, ctxt, True)
+        return span
 
     def _describe_rpc(
         self,
@@ -193,11 +196,10 @@ class Sender(attached.Attached):
         where: otel_context.Context,
         transport: Any,
         target: Any,
-        ctxt: Any,
         message: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-    ) -> _Begun:
+    ) -> trace.Span:
         place = self._places.of_transport(transport)
         event_type = message.get('event_type')
         if not isinstance(event_type, str):
@@ -227,20 +229,7 @@ class Sender(attached.Attached):
             publisher = places.bounded(message.get('publisher_id'), 255)
             if publisher is not None:
                 span.set_attribute(name, publisher)
-        return self._under(span, where, ctxt, False)
-
-    def _under(
-        self,
-        span: trace.Span,
-        where: otel_context.Context,
-        ctxt: Any,
-        baggage: bool,
-    ) -> _Begun:
-        current = _current.with_span(span, where)
-        carried = self._propagation.into_message(
-            ctxt, current, baggage=baggage
-        )
-        return span, carried, _current.attach(current)
+        return span
 
     def _failed(self, span: trace.Span, error: BaseException) -> None:
         """Note what the driver raised, or the other side."""
