@@ -26,7 +26,6 @@ import logging
 import time
 from typing import Any
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from oslo_tracing import _current
@@ -96,7 +95,11 @@ class Recorder:
         known = self.known(
             conn, statement, context.compiled, parameters, size > 1
         )
-        self.note(conn, known, where, context, size, many)
+        if known.is_write:
+            self.transactions.wrote(conn, known.engine)
+        context._oslo_tracing = _sql_notes.Note(
+            known, where, time.time_ns(), size, many
+        )
 
     def known(
         self,
@@ -113,22 +116,6 @@ class Recorder:
             compiled,
             bool(parameters),
             batch,
-        )
-
-    def note(
-        self,
-        conn: Any,
-        known: _sql_known.Known,
-        where: otel_context.Context,
-        context: Any,
-        size: int = 1,
-        many: bool = False,
-    ) -> None:
-        """Note a statement of which all is known, and begin its time."""
-        if known.is_write:
-            self.transactions.wrote(conn, known.engine)
-        context._oslo_tracing = _sql_notes.Note(
-            known, where, time.time_ns(), size, many
         )
 
     def unrecorded(self, conn: Any, statement: str, context: Any) -> None:
