@@ -37,6 +37,8 @@ class Known:
     :param statement: as the driver gets it.
     :param has_parameters: whether it is executed with parameters.
     :param facts: about the statement.
+    :ivar counts_late: whether the driver counts rows only as RETURNING gives
+        them out.
     :ivar dialect: refers to the engine's.
     :ivar is_write: whether a COMMIT has work to do after it.
     :ivar has_rows: whether a row count means anything.
@@ -44,6 +46,7 @@ class Known:
     """
 
     __slots__ = (
+        'counts_late',
         'dialect',
         'engine',
         'facts',
@@ -71,6 +74,7 @@ class Known:
         self.facts = facts
         self.is_write = facts.is_write
         self.has_rows = facts.has_rows
+        self.counts_late = self.is_write and engine.dialect_name == 'sqlite'
         self.ready = _ready.Ready(
             # The conventions: the system's name where nothing better is.
             facts.name or str(engine.attributes[names.DB_SYSTEM_NAME]),

@@ -98,12 +98,7 @@ def noted_by(owner: object, context: Any) -> Note | None:
 
 def count(note: Note, cursor: Any) -> None:
     """Add the rows of an execution, where the driver knows them."""
-    if (
-        note.known.is_write
-        and note.known.engine.dialect_name == 'sqlite'
-        and cursor.description is not None
-    ):
-        # It counts rows only as RETURNING gives them out.
+    if note.known.counts_late and cursor.description is not None:
         return
     rows = cursor.rowcount
     if isinstance(rows, int) and 0 <= rows < MOST_ROWS:

@@ -26,7 +26,6 @@ import logging
 import time
 from typing import Any
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from oslo_tracing import _current
@@ -86,7 +85,8 @@ class Recorder:
             or not _current.is_sampled(span.get_span_context())
             or _current.is_suppressed(where)
         ):
-            self.unrecorded(conn, statement, context)
+            if _sql_statements.kind_of(context.compiled) != 'select':
+                self.unrecorded(conn, statement, context)
             return
         noted = getattr(context, _sql_notes.NOTE, None)
         if noted is not None and _sql_notes.is_taken(noted, self):
@@ -95,7 +95,11 @@ class Recorder:
         known = self.known(
             conn, statement, context.compiled, parameters, size > 1
         )
-        self.note(conn, known, where, context, size, many)
+        if known.is_write:
+            self.transactions.wrote(conn, known.engine)
+        context._oslo_tracing = _sql_notes.Note(
+            known, where, time.time_ns(), size, many
+        )
 
     def known(
         self,
@@ -114,28 +118,24 @@ class Recorder:
             batch,
         )
 
-    def note(
-        self,
-        conn: Any,
-        known: _sql_known.Known,
-        where: otel_context.Context,
-        context: Any,
-        size: int = 1,
-        many: bool = False,
-    ) -> None:
-        """Note a statement of which all is known, and begin its time."""
-        if known.is_write:
-            self.transactions.wrote(conn, known.engine)
-        context._oslo_tracing = _sql_notes.Note(
-            known, where, time.time_ns(), size, many
-        )
-
     def unrecorded(self, conn: Any, statement: str, context: Any) -> None:
-        """Look at a statement that has no span.
+        """Look at a statement that has no span, and may write.
 
-        The end of its transaction may be wanted all the same.
+        The end of its transaction may be wanted all the same. Nothing of the
+        statement is remembered.
         """
-        if self._writes(conn, statement, context):
+        is_write = self._is_write
+        if is_write is None:
+            # Not needed before there is a statement.
+            from oslo_tracing.scrub import sql
+
+            is_write = self._is_write = sql.is_write
+        if (
+            context.isinsert
+            or context.isupdate
+            or context.isdelete
+            or is_write(statement, conn.dialect.name)
+        ):
             self.transactions.wrote(conn, self.engines.get(conn))
 
     def commented(
@@ -248,23 +248,6 @@ class Recorder:
         if error is not None:
             _sql_errors.record(span, error, self._settings)
         span.end(ended)
-
-    def _writes(self, conn: Any, statement: str, context: Any) -> bool:
-        """Whether a statement writes, without remembering anything of it."""
-        if _sql_statements.kind_of(context.compiled) == 'select':
-            return False
-        is_write = self._is_write
-        if is_write is None:
-            # Not needed before there is a statement.
-            from oslo_tracing.scrub import sql
-
-            is_write = self._is_write = sql.is_write
-        return bool(
-            context.isinsert
-            or context.isupdate
-            or context.isdelete
-            or is_write(statement, conn.dialect.name)
-        )
 
     def _step_back(self) -> None:
         if not self._stepped_back:

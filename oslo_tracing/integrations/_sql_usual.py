@@ -12,9 +12,9 @@
 
 """The straight way of the usual statement.
 
-It is executed once, nothing is wrong with it, it writes nothing, and its text
-has been there before. A request has dozens of such, so that what is done for
-one is here in two functions that call little. All others go to the recorder.
+It is executed once, nothing is wrong with it, and its text has been there
+before. A request has dozens of such, so that what is done for one is here in
+two functions that call little. All others go to the recorder.
 """
 
 from __future__ import annotations
@@ -111,9 +111,8 @@ class Usual:
                     conn, statement, compiled, parameters
                 )
             if known.is_write:
-                self._recorder.note(conn, known, where, context)
-            else:
-                context._oslo_tracing = known, where, time.time_ns()
+                self._recorder.transactions.wrote(conn, known.engine)
+            context._oslo_tracing = known, where, time.time_ns()
         except Exception:
             _guard.report('noting an SQL statement')
         return statement, parameters
@@ -149,7 +148,13 @@ class Usual:
             rows = -1
             if known.has_rows:
                 told = cursor.rowcount
-                if isinstance(told, int) and 0 <= told < _MOST_ROWS:
+                if (
+                    isinstance(told, int)
+                    and 0 <= told < _MOST_ROWS
+                    and not (
+                        known.counts_late and cursor.description is not None
+                    )
+                ):
                     rows = told
                     own = {_ROWS: rows}
             if self._settings.db_spans == 'all' or not _sql_sums.add(
@@ -158,7 +163,7 @@ class Usual:
                 known.ready.name,
                 ended - started,
                 rows,
-                False,
+                known.is_write,
             ):
                 self._tracer.start_ready(
                     known.ready, where, own, None, started, ended
