@@ -175,15 +175,13 @@ class Unrecorded:
     :param traceparent: that names it.
     """
 
-    __slots__ = ('binding', 'ids', 'span', 'traceparent')
+    __slots__ = ('ids', 'span', 'traceparent')
 
     def __init__(self, span: trace.Span, traceparent: str) -> None:
         self.span = span
         self.traceparent = traceparent
         #: The two ids, as log records have them.
         self.ids = (traceparent[3:35], traceparent[36:52])
-        #: What request contexts have of it, when the first was made.
-        self.binding: Any = None
 
 
 class UnrecordedContext(otel_context.Context):

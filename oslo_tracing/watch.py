@@ -76,12 +76,11 @@ class Watch:
 
     def look(self) -> None:
         """Look at the files if it is time to; cheap otherwise."""
-        now, pid = time.monotonic(), os.getpid()
         # oslo.service's way to reload is to fork new workers, and tells
         # nobody: these do not wait.
-        if now < self._next and pid == self._pid:
+        if time.monotonic() < self._next and os.getpid() == self._pid:
             return
-        self._next, self._pid = now + INTERVAL, pid
+        self._next, self._pid = time.monotonic() + INTERVAL, os.getpid()
         try:
             stamps = self._stamps()
             if stamps != self._seen:

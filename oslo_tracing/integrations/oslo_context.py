@@ -37,6 +37,11 @@ from oslo_tracing.propagation import w3c
 
 _ATTRIBUTE = '_oslo_tracing_binding'
 
+# Asked for by every request context that is made.
+_context = _current.context
+_SPAN_KEY = _current.SPAN_KEY
+_UNRECORDED = _current.UNRECORDED
+
 
 class Binding(str):
     """A span context as a service's ``RequestContext`` carries it.
@@ -48,14 +53,6 @@ class Binding(str):
     """
 
     span_context: trace.SpanContext
-
-    def __new__(cls, span_context: trace.SpanContext) -> Binding:
-        text = ''
-        if span_context[_current.VALID]:
-            text = w3c.format_traceparent(span_context)
-        made = super().__new__(cls, text)
-        made.span_context = span_context
-        return made
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, str)
@@ -74,6 +71,45 @@ class Binding(str):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return str, (str.__str__(self),)
+
+
+#: Of what was made in no trace.
+_UNBOUND = Binding()
+_UNBOUND.span_context = trace.INVALID_SPAN_CONTEXT
+
+
+class _Binder:
+    """Binds to the active span, each time by the same object.
+
+    Services make many contexts in one span: each ``elevated()`` is another.
+    """
+
+    __slots__ = ('_last',)
+
+    def __init__(self) -> None:
+        # Another thread may change it any time.
+        self._last = _UNBOUND
+
+    def bind(self) -> Binding:
+        """Return what a request context that is made now is bound to."""
+        current = _context()
+        span: Any = current.get(_SPAN_KEY)
+        if span is None:
+            return _UNBOUND
+        span_context = span.get_span_context()
+        last = self._last
+        if last.span_context is span_context:
+            return last
+        known: Any = current.get(_UNRECORDED)
+        if known is not None and known.span is span:
+            made = Binding(known.traceparent)
+        elif span_context[_current.VALID]:
+            made = Binding(w3c.format_traceparent(span_context))
+        else:
+            return _UNBOUND
+        made.span_context = span_context
+        self._last = made
+        return made
 
 
 def bound_to(request_context: Any) -> trace.SpanContext | None:
@@ -96,12 +132,13 @@ def bound_to(request_context: Any) -> trace.SpanContext | None:
 
 def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
     """Bind each new ``RequestContext`` to its trace until ``undo`` closes."""
+    binder = _Binder()
 
     def attach(module: types.ModuleType) -> None:
         _wrap.wrap(
             module.RequestContext,
             '__init__',
-            _binding,
+            functools.partial(_binding, binder.bind),
             undo,
             distribution='oslo.context',
             untraced='request contexts are',
@@ -129,18 +166,12 @@ def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
     _wrap.on_import('oslo_context.context', attach, undo)
 
 
-def _binding(original: Callable[..., None]) -> Callable[..., None]:
+def _binding(
+    bind: Callable[[], Binding], original: Callable[..., None]
+) -> Callable[..., None]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
-            unrecorded = _current.unrecorded()
-            if unrecorded is None:
-                bound = Binding(_current.span().get_span_context())
-            else:
-                bound = unrecorded.binding
-                if bound is None:
-                    bound = Binding(unrecorded.span.get_span_context())
-                    unrecorded.binding = bound
-            self.__dict__[_ATTRIBUTE] = bound
+            self.__dict__[_ATTRIBUTE] = bind()
         except Exception:
             _guard.report('binding the trace to a request context')
         original(self, *args, **kwargs)

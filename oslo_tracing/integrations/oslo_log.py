@@ -33,6 +33,7 @@ _RUNTIME = _runtime.RUNTIME
 _NOTHING = ('', '')
 
 _NAMES = ('trace_id', 'span_id')
+_COLLECTIONS = (list, tuple, set, frozenset)
 #: Options of oslo.log with parts of its formats.
 _FORMATS = (
     'logging_context_format_string',
@@ -85,15 +86,14 @@ def _handle(
     def handle(self: logging.Logger, record: logging.LogRecord) -> None:
         values = record.__dict__
         if 'trace_id' not in values or 'span_id' not in values:
-            trace_id, span_id = (
-                _NOTHING if _RUNTIME.tracing is None else _ids(values)
-            )
+            found = _NOTHING if _RUNTIME.tracing is None else _ids(values)
+            trace_id, span_id = found
             values.setdefault('trace_id', trace_id)
             values.setdefault('span_id', span_id)
             if trace_id:
                 # What oslo.log's JSON and fluentd formatters copy.
                 keys = values.get('extra_keys') or ()
-                if isinstance(keys, list | tuple | set | frozenset):
+                if isinstance(keys, _COLLECTIONS):
                     values['extra_keys'] = [*keys, 'trace_id', 'span_id']
         return original(self, record)
 
@@ -107,14 +107,17 @@ def _ids(values: dict[str, Any]) -> tuple[str, str]:
     if tracing is None or not tracing.settings.log_correlation:
         return _NOTHING
     try:
-        # Loaded with the set-up: this module is imported without it.
-        from oslo_tracing import _current
+        # Loaded with the set-up: this module is imported without it. Not
+        # from the package, which would be asked for it each time.
+        import oslo_tracing._current as _current
 
-        unrecorded = _current.unrecorded()
-        if unrecorded is not None:
-            return unrecorded.ids
-        active = _current.span().get_span_context()
-        if not active[_current.VALID]:
+        current = _current.context()
+        span: Any = current.get(_current.SPAN_KEY)
+        known: Any = current.get(_current.UNRECORDED)
+        if known is not None and known.span is span:
+            return known.ids  # type: ignore[no-any-return]
+        active: Any = None if span is None else span.get_span_context()
+        if active is None or not active[_current.VALID]:
             from oslo_tracing import context as tracing_context
             from oslo_tracing.integrations import oslo_context
 
@@ -124,7 +127,12 @@ def _ids(values: dict[str, Any]) -> tuple[str, str]:
             if bound is None:
                 return _NOTHING
             active = bound
-        return f'{active[0]:032x}', f'{active[1]:016x}'
+        # Quicker than to format such numbers.
+        trace_id, span_id = active[:2]
+        return (
+            trace_id.to_bytes(16, 'big').hex(),
+            span_id.to_bytes(8, 'big').hex(),
+        )
     except Exception:
         # Reporting it would log, and come here again.
         return _NOTHING
