@@ -153,13 +153,6 @@ def span_context(
 _SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
 
 
-def is_suppressed(where: otel_context.Context) -> bool:
-    """Say whether nothing is to be recorded in a context."""
-    return not _SUPPRESSING.isdisjoint(where) and bool(
-        where.get(SUPPRESS_ALL) or where.get(SUPPRESS_PLAIN)
-    )
-
-
 def is_sampled(span_context: Any) -> bool:
     """Say whether a span context is valid, and its trace recorded."""
     return bool(span_context[VALID] and span_context[FLAGS] & _SAMPLED)

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-import re
 from typing import Any
 
 from opentelemetry import trace
@@ -40,9 +39,12 @@ _LARGE_MEMBER = 128
 #: What 32 members of the largest size can take, and some white space.
 _MAX_TRACESTATE_READ = _MAX_MEMBERS * 516
 
-_NAMES = '((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})'
-_TRACEPARENT = _regex.late(f'00-{_NAMES}')
-_LATER_TRACEPARENT = _regex.late(f'(?!00|ff)[0-9a-f]{{2}}-{_NAMES}(?:-|\\Z)')
+#: Of version 00.
+_LENGTH = 55
+_CHARACTERS = '0123456789abcdef-'
+_LATER_TRACEPARENT = _regex.late(
+    r'(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|\Z)'
+)
 _MEMBER = _regex.late(
     r'[a-z0-9][a-z0-9_\-*/@]{0,255}'
     r'=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]'
@@ -155,31 +157,40 @@ def parse(
     """
     if not isinstance(traceparent, str):
         return None
-    match = _TRACEPARENT.fullmatch(traceparent) or _later(traceparent)
-    if match is None:
+    # Mostly. A regular expression is slow where none was used for a while,
+    # as at the start of a request.
+    if (
+        len(traceparent) == _LENGTH
+        and traceparent[:3] == '00-'
+        and traceparent[35] == '-'
+        and traceparent[52] == '-'
+        and traceparent.count('-') == 3
+        and not traceparent.strip(_CHARACTERS)
+    ):
+        trace_id = int(traceparent[3:35], 16)
+        span_id = int(traceparent[36:52], 16)
+        flags = _FLAGS[traceparent[53:]]
+    else:
+        later = _later(traceparent)
+        if later is None:
+            return None
+        trace_id, span_id, flags = later
+    if not (trace_id and span_id):
         return None
-    trace_id, span_id, flags = match.groups()
     state = NO_TRACESTATE
     if tracestate is not None:
         state = parse_tracestate(tracestate)
     if ours:
         state = with_mark(state, True)
     # The last is that it is valid: so many digits, and not all of them zero.
-    fields = (
-        int(trace_id, 16),
-        int(span_id, 16),
-        True,
-        _FLAGS[flags],
-        state,
-        True,
-    )
+    fields = (trace_id, span_id, True, flags, state, True)
     if _IS_TUPLE:
         return tuple.__new__(_SPAN_CONTEXT, fields)
     return trace.SpanContext(*fields[:5])
 
 
-def _later(traceparent: str) -> re.Match[str] | None:
-    """Match a traceparent of a version that may come."""
+def _later(traceparent: str) -> tuple[int, int, trace.TraceFlags] | None:
+    """Read a traceparent of a version that may come."""
     if (
         len(traceparent) > _MAX_TRACEPARENT
         # Two headers, which a WSGI server has joined.
@@ -187,7 +198,11 @@ def _later(traceparent: str) -> re.Match[str] | None:
         or not traceparent.isascii()
     ):
         return None
-    return _LATER_TRACEPARENT.match(traceparent)
+    match = _LATER_TRACEPARENT.match(traceparent)
+    if match is None:
+        return None
+    trace_id, span_id, flags = match.groups()
+    return int(trace_id, 16), int(span_id, 16), _FLAGS[flags]
 
 
 def from_environ(
