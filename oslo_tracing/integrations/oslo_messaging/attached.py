@@ -126,7 +126,7 @@ class Attached:
                 )
             finally:
                 context.forget_trace_id(wanted)
-        if text is not None and own is None and span.is_recording():
+        if own is None and text is not None and span.is_recording():
             span.set_attribute(name, text)
         return span, where
 
