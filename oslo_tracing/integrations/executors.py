@@ -32,6 +32,9 @@ from oslo_tracing.integrations import _periodic
 
 _UNTRACED = 'calls that are submitted to pools are'
 
+#: In place of a function that is no argument by position.
+_BY_NAME = object()
+
 
 def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
     """Carry the trace into pools until ``undo`` closes."""
@@ -76,16 +79,27 @@ def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
         _wrap.on_import('futurist.periodics', periodics, undo)
 
 
+def _carried(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of who gives the function by its name."""
+    try:
+        if 'fn' in kwargs:
+            return {**kwargs, 'fn': context.Carried(kwargs['fn'])}
+    except Exception:
+        _guard.report('carrying the trace into a pool')
+    return kwargs
+
+
 def _carrying(original: Callable[..., Any]) -> Callable[..., Any]:
-    def submit(pool: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def submit(
+        pool: Any, function: Any = _BY_NAME, /, *args: Any, **kwargs: Any
+    ) -> Any:
+        if function is _BY_NAME:
+            return original(pool, **_carried(kwargs))
         try:
-            if args:
-                args = (context.Carried(args[0]), *args[1:])
-            elif 'fn' in kwargs:
-                kwargs = {**kwargs, 'fn': context.Carried(kwargs['fn'])}
+            function = context.Carried(function)
         except Exception:
             _guard.report('carrying the trace into a pool')
-        return original(pool, *args, **kwargs)
+        return original(pool, function, *args, **kwargs)
 
     return submit
 

@@ -86,13 +86,11 @@ def add(
         ``fake://`` accepts, and what no driver can send.
     """
     if type(ctxt) is dict:
-        carried = ctxt.copy()
-        if TRACESTATE in carried or BAGGAGE in carried:
-            carried = _without(carried)
-        carried[TRACEPARENT] = traceparent
-        if others:
-            carried.update(others)
-        return carried
+        if TRACESTATE in ctxt or BAGGAGE in ctxt:
+            ctxt = _without(ctxt)
+        if others is None:
+            return {**ctxt, TRACEPARENT: traceparent}
+        return {**ctxt, TRACEPARENT: traceparent, **others}
     return _added(ctxt, {TRACEPARENT: traceparent, **(others or {})})
 
 

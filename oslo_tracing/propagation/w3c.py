@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
+from typing import Final
 
 from opentelemetry import trace
 
@@ -56,6 +57,8 @@ _FOUR = [trace.TraceFlags(bits) for bits in range(_KNOWN_FLAGS + 1)]
 _FLAGS = {f'{bits:02x}': _FOUR[bits & _KNOWN_FLAGS] for bits in range(256)}
 
 _SPAN_CONTEXT = trace.SpanContext
+_SPAN_ID: Final = _current.SPAN_ID
+_TRACE_FLAGS: Final = _current.FLAGS
 #: Whether that can be made without asking it.
 _IS_TUPLE = _current.KNOWN
 
@@ -284,9 +287,11 @@ def format_traceparent(span_context: trace.SpanContext) -> str:
     """
     # It is a tuple, whose properties take as long as the rest of this. No
     # other way to write numbers of this size takes less.
-    trace_id, span_id, _remote, flags = span_context[:4]
-    told = (trace_id, span_id, flags & _KNOWN_FLAGS)
-    return '00-%032x-%016x-0%d' % told  # noqa: UP031
+    return '00-%032x-%016x-0%d' % (  # noqa: UP031
+        span_context[0],
+        span_context[_SPAN_ID],
+        span_context[_TRACE_FLAGS] & _KNOWN_FLAGS,
+    )
 
 
 def format_tracestate(span_context: trace.SpanContext) -> str | None:

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Final
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 _RECORD = sampling.Decision.RECORD_AND_SAMPLE
 _SAMPLED = trace.TraceFlags.SAMPLED
 _EMPTY = otel_context.Context()
+_REMOTE: Final = _current.REMOTE
+_FLAGS: Final = _current.FLAGS
+_VALID: Final = _current.VALID
 #: Kinds whose names are a word on what is done, and what it is done with.
 _VERB_FIRST = frozenset((rules.NOTIFICATION, rules.PERIODIC, rules.BATCH))
 
@@ -133,16 +137,11 @@ class Pipeline(sampling.Sampler):
 
         :param parent: of a span, not one whose trace is asked for.
         """
-        configured = self._configured
-        return bool(
-            parent[_current.VALID]
-            and not parent[_current.FLAGS] & _SAMPLED
-            and (
-                configured.follows_remote
-                if parent[_current.REMOTE]
-                else configured.follows_local
-            )
-        )
+        if parent[_FLAGS] & _SAMPLED or not parent[_VALID]:
+            return False
+        if parent[_REMOTE]:
+            return self._configured.follows_remote
+        return self._configured.follows_local
 
     def follows(
         self, parent: trace.SpanContext, where: otel_context.Context
@@ -159,8 +158,8 @@ class Pipeline(sampling.Sampler):
         # Whoever is sent on to should_sample() looks there.
         if (
             not self._configured.follows_remote
-            or not parent[_current.REMOTE]
-            or not parent[_current.VALID]
+            or not parent[_REMOTE]
+            or not parent[_VALID]
             or context.forced(where)
         ):
             return False
@@ -203,12 +202,12 @@ class Pipeline(sampling.Sampler):
             parent_context = _current.context()
         span = _current.span_in(parent_context)
         parent = span.get_span_context()
-        continued = parent[_current.VALID]
+        continued = parent[_VALID]
         configured = self._configured
-        if continued and not parent[_current.REMOTE]:
+        if continued and not parent[_REMOTE]:
             # Where the parent does not record, rules or limits may be why.
             if configured.follows_local or not (
-                parent[_current.FLAGS] & _SAMPLED or span.is_recording()
+                parent[_FLAGS] & _SAMPLED or span.is_recording()
             ):
                 return _followed(parent, attributes)
         elif context.forced(parent_context):
@@ -285,7 +284,7 @@ def _followed(
     parent: trace.SpanContext, attributes: types.Attributes
 ) -> sampling.SamplingResult:
     """Return what was decided on a parent."""
-    if parent[_current.FLAGS] & _SAMPLED:
+    if parent[_FLAGS] & _SAMPLED:
         return _result(_RECORD, attributes, parent)
     if parent.trace_state:
         return _result(sampling.Decision.DROP, None, parent)

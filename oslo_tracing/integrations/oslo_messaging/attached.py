@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from typing import Any
+from typing import TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -37,6 +38,11 @@ _SUPPRESSING = frozenset((_current.SUPPRESS_ALL, _current.SUPPRESS_PLAIN))
 MATTERS = _SUPPRESSING | {_SPAN_KEY}
 #: Characters of the longest text that a span takes without a look at it.
 _MAX_TEXT = 255
+
+
+#: A message that is being handled: the receiver's span, None where nobody
+#: records it; what it runs under, of ``context.root()``; what leaves that.
+Begun: TypeAlias = tuple[trace.Span | None, otel_context.Context, Any]
 
 
 class Attached:
@@ -102,13 +108,14 @@ class Attached:
         ready: _ready.Ready,
         name: str,
         text: str | None,
-    ) -> tuple[trace.Span, otel_context.Context]:
-        """Start the span of a message that has come.
+        mark: str | None = None,
+    ) -> Begun:
+        """Start the span of a message that has come, and enter it.
 
         :param sent: what its sender said.
         :param name: of an attribute that is this message's alone.
         :param text: its value, None if it has none.
-        :returns: the span, and the context it was started in.
+        :param mark: a key by which the span is in its context, too.
         """
         own: dict[str, Any] | None = None
         if type(text) is str and len(text) <= self._longest and text.isascii():
@@ -126,9 +133,10 @@ class Attached:
                 )
             finally:
                 context.forget_trace_id(wanted)
-        if text is not None and own is None and span.is_recording():
+        if own is None and text is not None and span.is_recording():
             span.set_attribute(name, text)
-        return span, where
+        current = context.root(where, span, {mark: span} if mark else None)
+        return span, current, context.enter(current)
 
     def _dropped(
         self, sent: propagation.Incoming, sender: trace.SpanContext

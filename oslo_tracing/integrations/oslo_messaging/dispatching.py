@@ -18,7 +18,6 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 from typing import Final
-from typing import TypeAlias
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -45,14 +44,9 @@ _MAX_METHOD = 128
 _MAX_ID = 128
 
 
-#: A message that is being handled: the receiver's span, None where nobody
-#: records it; what it runs under, of ``context.root()``; what leaves that.
-Begun: TypeAlias = tuple[trace.Span | None, otel_context.Context, Any]
-
-
 def processing(
     original: Callable[..., Any],
-    begin: Callable[[Any, Any], Begun | None],
+    begin: Callable[[Any, Any], attached.Begun | None],
     settings: settings_module.Settings,
 ) -> Callable[..., Any]:
     """Return what stands in for the ``dispatch`` of a dispatcher.
@@ -119,7 +113,7 @@ class Receiver(attached.Attached):
         """Wrap ``RPCDispatcher.dispatch``."""
         return processing(original, self._begin, self._settings)
 
-    def _begin(self, dispatcher: Any, incoming: Any) -> Begun | None:
+    def _begin(self, dispatcher: Any, incoming: Any) -> attached.Begun | None:
         if not self._on:
             return None
         # First of all, and whoever traces: what a sender has added is not
@@ -142,14 +136,12 @@ class Receiver(attached.Attached):
             dropped = self._dropped(sent, sender)
             if dropped is not None:
                 return None, dropped, context.enter(dropped)
-        span, where = self._start(
+        return self._start(
             sent,
             self._described(dispatcher, incoming),
             names.MESSAGING_MESSAGE_ID,
             _message_id(incoming),
         )
-        current = context.root(where, span)
-        return span, current, context.enter(current)
 
     def _described(self, dispatcher: Any, incoming: Any) -> _ready.Ready:
         message = incoming.message

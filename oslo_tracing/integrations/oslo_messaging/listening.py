@@ -91,9 +91,7 @@ class Receiver(attached.Attached):
 
         return _exec_callback
 
-    def _begin(
-        self, dispatcher: Any, incoming: Any
-    ) -> dispatching.Begun | None:
+    def _begin(self, dispatcher: Any, incoming: Any) -> attached.Begun | None:
         if not self._on:
             return None
         sent, incoming.ctxt = self._propagation.taken(
@@ -114,13 +112,13 @@ class Receiver(attached.Attached):
             dropped = self._dropped(sent, sender)
             if dropped is not None:
                 return None, dropped, context.enter(dropped)
-        span, where = self._start(
+        return self._start(
             sent,
             self._described(self._places.of_dispatcher(dispatcher), incoming),
             names.OPENSTACK_NOTIFICATION_PUBLISHER_ID,
             places.bounded(message.get('publisher_id'), 255),
+            _OURS,
         )
-        return _under(span, where)
 
     def _described(self, place: places.Place, incoming: Any) -> _ready.Ready:
         message = incoming.message
@@ -150,7 +148,7 @@ class Receiver(attached.Attached):
 
     def _begin_batch(
         self, dispatcher: Any, incoming: Any
-    ) -> dispatching.Begun | None:
+    ) -> attached.Begun | None:
         if not self._on:
             return None
         links: list[trace.Link] = []
@@ -180,7 +178,8 @@ class Receiver(attached.Attached):
             attributes,
             links,
         )
-        return _under(span, _EMPTY)
+        current = context.root(_EMPTY, span, {_OURS: span})
+        return span, current, context.enter(current)
 
     def _link(self, sent: Any, incoming: Any) -> trace.Link:
         attributes: dict[str, Any] = {}
@@ -195,13 +194,6 @@ class Receiver(attached.Attached):
             if message_id is not None:
                 attributes[names.MESSAGING_MESSAGE_ID] = message_id
         return trace.Link(linked, attributes)
-
-
-def _under(
-    span: trace.Span, parent: otel_context.Context
-) -> dispatching.Begun:
-    current = context.root(parent, span, {_OURS: span})
-    return span, current, context.enter(current)
 
 
 def _destination(

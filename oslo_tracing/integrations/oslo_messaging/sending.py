@@ -164,7 +164,7 @@ class Sender(attached.Attached):
         if server is not None and _is_recorded(where):
             own = self._own(names.OPENSTACK_RPC_SERVER, server)
         span = self._tracer.start_ready(described, where, own)
-        if server is not None and own is None and span.is_recording():
+        if own is None and server is not None and span.is_recording():
             span.set_attribute(names.OPENSTACK_RPC_SERVER, str(server))
         return span
 
