@@ -180,9 +180,10 @@ class Server:
         continued = parentage.believed and not context.forced(
             parentage.context
         )
+        method = environ.get('REQUEST_METHOD')
         told = trace_id = None
         if self._reads_name(continued):
-            told = self._told(environ, path, continued)
+            told = self._paths.told(method, path, continued)
         if self._sampling is not None and not parentage.links:
             drawn = self._unrecorded.draw(
                 parentage, None if told is None else told.name
@@ -194,9 +195,9 @@ class Server:
         # Then nobody decides on the attributes that it starts with.
         is_free = self._is_ample and (told is None or is_drawn)
         if told is None and self._is_kept(parentage, continued, is_drawn):
-            told = self._told(environ, path, continued)
+            told = self._paths.told(method, path, continued)
         key, caller = _NO_KEY, None
-        if is_free and told is not None and told.is_usual():
+        if is_free and told is not None and told.is_usual:
             key = (told.name, continued, *_wsgi_environ.said(environ))
             caller = self.callers.get(key)
         wanted = context.want_trace_id(
@@ -206,6 +207,22 @@ class Server:
             span = self._span(parentage, told, caller)
         finally:
             context.forget_trace_id(wanted)
+        request = self._begun(environ, parentage, span)
+        if span.is_recording():
+            if told is None:
+                told = self._paths.told(method, path, continued)
+                span.update_name(told.name)
+                span.set_attributes(told.attributes)
+            request.keep(self, told, (came, path), (key, caller))
+        return request
+
+    def _begun(
+        self,
+        environ: wsgi.WSGIEnvironment,
+        parentage: trust.Parentage,
+        span: trace.Span,
+    ) -> _wsgi_request.Request:
+        """Return the request whose span has been started."""
         started = span.get_span_context()
         traceresponse = offered = None
         if parentage.believed:
@@ -219,24 +236,12 @@ class Server:
             # Not an id that somebody has chosen, and chosen for more than
             # one request.
             offered = started[0]
-        request = _wsgi_request.Request(
+        return _wsgi_request.Request(
             environ,
             span,
             context.root(parentage.context, span, None, offered),
             traceresponse,
         )
-        if span.is_recording():
-            if told is None:
-                told = self._told(environ, path, continued)
-                span.update_name(told.name)
-                span.set_attributes(told.attributes)
-            request.keep(self, told, (came, path), (key, caller))
-        return request
-
-    def _told(
-        self, environ: wsgi.WSGIEnvironment, path: str, continued: bool
-    ) -> _wsgi_told.Told:
-        return _wsgi_told.Told(environ, self._paths.get(path), continued)
 
     def _is_kept(
         self, parentage: trust.Parentage, continued: bool, is_drawn: bool

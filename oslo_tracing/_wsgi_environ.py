@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 import functools
+import operator
 import re
 from typing import Any
 
@@ -61,12 +62,20 @@ _KEPT = (
     ),
 )
 _IDS = (
-    (attribute_names.OPENSTACK_REQUEST_ID, 'request_id'),
-    (attribute_names.OPENSTACK_GLOBAL_REQUEST_ID, 'global_request_id'),
-    (attribute_names.OPENSTACK_PROJECT_ID, 'project_id'),
-    (attribute_names.OPENSTACK_USER_ID, 'user_id'),
-    (attribute_names.OPENSTACK_DOMAIN_ID, 'domain_id'),
+    attribute_names.OPENSTACK_REQUEST_ID,
+    attribute_names.OPENSTACK_GLOBAL_REQUEST_ID,
+    attribute_names.OPENSTACK_PROJECT_ID,
+    attribute_names.OPENSTACK_USER_ID,
+    attribute_names.OPENSTACK_DOMAIN_ID,
 )
+_NAMES = (
+    'request_id',
+    'global_request_id',
+    'project_id',
+    'user_id',
+    'domain_id',
+)
+_all_names = operator.attrgetter(*_NAMES)
 _CONFIRMED = (
     (attribute_names.OPENSTACK_PROJECT_ID, 'HTTP_X_PROJECT_ID'),
     (attribute_names.OPENSTACK_USER_ID, 'HTTP_X_USER_ID'),
@@ -183,11 +192,9 @@ def ids(
     if context is None:
         context = current
     if context is not None:
-        for attribute, name in _IDS:
-            if attribute not in found:
-                value = getattr(context, name, None)
-                if value is not None:
-                    _keep(found, attribute, value)
+        for attribute, value in zip(_IDS, _ids_of(context), strict=True):
+            if value is not None and attribute not in found:
+                _keep(found, attribute, value)
     # A caller could send these headers too. keystonemiddleware takes them
     # out, and leaves what no caller can.
     if environ.get(_STATUS) == 'Confirmed' and (
@@ -198,7 +205,7 @@ def ids(
                 _keep(found, attribute, environ.get(name))
     if attribute_names.OPENSTACK_GLOBAL_REQUEST_ID not in found:
         came: Any = environ.get('HTTP_X_OPENSTACK_REQUEST_ID')
-        if _is_request_id(came):
+        if came is not None and _is_request_id(came):
             found[attribute_names.OPENSTACK_GLOBAL_REQUEST_ID] = came
     return found
 
@@ -213,6 +220,14 @@ def request_id_of(headers: Iterable[tuple[str, str]]) -> str | None:
         if name.lower() == 'x-openstack-request-id':
             return value if _is_request_id(value) else ''
     return None
+
+
+def _ids_of(context: Any) -> tuple[Any, ...]:
+    """Return the values of ``_NAMES``, None for what it does not have."""
+    try:
+        return _all_names(context)
+    except AttributeError:
+        return tuple(getattr(context, name, None) for name in _NAMES)
 
 
 def _context(environ: Mapping[str, Any]) -> Any:

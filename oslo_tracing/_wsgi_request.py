@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
 from typing import TYPE_CHECKING
@@ -87,6 +88,9 @@ class Request:
     _told: _wsgi_told.Told
     _came: tuple[str, str]
     _caller: tuple[_wsgi_callers.Key, _wsgi_callers.Caller | None]
+    _status: int | None
+    _headers: Sequence[tuple[str, str]]
+    _rule: str | None
 
     def __init__(
         self,
@@ -101,9 +105,6 @@ class Request:
         self._traceresponse = traceresponse
         self._recording = False
         self._request_context: Any = None
-        self._status: int | None = None
-        self._headers: list[tuple[str, str]] = []
-        self._rule: str | None = None
         self._mark = environ[OPEN] = [True]
 
     def keep(
@@ -124,6 +125,9 @@ class Request:
         self._told = told
         self._came = came
         self._caller = caller
+        self._status = None
+        self._headers = ()
+        self._rule = None
         self._before = self._current = context_module.request_context()
         self._said_confirmed = _wsgi_environ.says_confirmed(self._environ)
         self._environ[context_module.RULE] = None

@@ -14,72 +14,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
+from typing import TypeAlias
 
 from oslo_tracing import attributes as attribute_names
 from oslo_tracing.scrub import names
 from oslo_tracing.scrub import urls
 
-if TYPE_CHECKING:
-    from _typeshed import wsgi
-
-#: Paths that are remembered, and their characters.
+#: Requests that are remembered, and the characters of their paths.
 _MAX_KNOWN = 512
 _MAX_KNOWN_PATH = 256
-#: What methods are called of which one has to be told more.
-_STRANGE = 'HTTP'
 
-
-class Paths:
-    """What may be said of paths; of some that may be said whole it is known.
-
-    Many requests are for the same: a list, a token, a health check.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[str, str] = {}
-
-    def get(self, path: str) -> tuple[str, str]:
-        """Return a path without secrets, and what names have of it.
-
-        :param path: decoded.
-        """
-        cleaned = self._known.get(path)
-        if cleaned is not None:
-            return path, cleaned
-        scrubbed = urls.path(path)
-        cleaned = names.cleaned_path(scrubbed)
-        # Nothing is kept that must not be said.
-        if scrubbed == path and len(path) <= _MAX_KNOWN_PATH:
-            if len(self._known) >= _MAX_KNOWN:
-                self._known.clear()
-            self._known[path] = cleaned
-        return scrubbed, cleaned
+_Key: TypeAlias = tuple[Any, str, bool]
 
 
 class Told:
-    """What is known of a request on its way in.
+    """What is known of a request on its way in; never changed.
 
-    :param said: what is said of its path, and what names have of it.
+    :param method: as it came.
+    :param path: decoded.
     :param continued: its caller has a trace, which goes on.
+    :ivar method: as names have it.
+    :ivar path: what is said of its path.
+    :ivar cleaned: what names have of it.
     :ivar name: what samplers decide on; the route is known later.
     :ivar constant: what all requests with this name have.
-    :ivar path: what is said of its path.
+    :ivar is_usual: it is as many others are, but for its path, and that is
+        short enough for every limit, and nothing but ASCII.
     """
 
-    __slots__ = ('cleaned', 'constant', 'method', 'name', 'path')
+    __slots__ = ('cleaned', 'constant', 'is_usual', 'method', 'name', 'path')
 
-    def __init__(
-        self,
-        environ: wsgi.WSGIEnvironment,
-        said: tuple[str, str],
-        continued: bool,
-    ) -> None:
-        self.method, known, original = names.method(
-            environ.get('REQUEST_METHOD')
-        )
-        self.path, self.cleaned = said
-        self.name = name = f'{self.method} {self.cleaned}'
+    def __init__(self, method: Any, path: str, continued: bool) -> None:
+        self.method, known, original = names.method(method)
+        self.path = urls.path(path)
+        self.cleaned = names.cleaned_path(self.path)
+        self.name = f'{self.method} {self.cleaned}'
         self.constant = {attribute_names.HTTP_REQUEST_METHOD: known}
         if original is not None:
             self.constant[attribute_names.HTTP_REQUEST_METHOD_ORIGINAL] = (
@@ -87,7 +57,12 @@ class Told:
             )
         if not continued:
             # For who writes a rule: the span gets another name at its end.
-            self.constant[attribute_names.OPENSTACK_SAMPLING_NAME] = name
+            self.constant[attribute_names.OPENSTACK_SAMPLING_NAME] = self.name
+        self.is_usual = (
+            original is None
+            and len(self.path) <= _MAX_KNOWN_PATH
+            and self.path.isascii()
+        )
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -101,13 +76,25 @@ class Told:
             **self.constant,
         }
 
-    def is_usual(self) -> bool:
-        """Say whether it is as many others are, but for its path.
 
-        That is short enough for every limit, and nothing but ASCII.
-        """
-        return (
-            self.method != _STRANGE
-            and len(self.path) <= _MAX_KNOWN_PATH
-            and self.path.isascii()
-        )
+class Paths:
+    """What is told of requests; of some whose path may be said whole kept.
+
+    Many requests are for the same: a list, a token, a health check.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[_Key, Told] = {}
+
+    def told(self, method: Any, path: str, continued: bool) -> Told:
+        """Return what is told of a request, see there."""
+        key = method, path, continued
+        told = self._known.get(key) if type(method) is str else None
+        if told is None:
+            told = Told(method, path, continued)
+            # Nothing is kept that must not be said.
+            if told.is_usual and told.path == path:
+                if len(self._known) >= _MAX_KNOWN:
+                    self._known.clear()
+                self._known[key] = told
+        return told
