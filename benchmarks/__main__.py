@@ -26,6 +26,7 @@ from benchmarks import targets
 #: In this order; each module has ``measure()`` and ``show()``.
 _BENCHMARKS = (
     'request',
+    'bytecodes',
     'volume',
     'scaling',
     'threads',

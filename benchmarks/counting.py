@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Counts calls of Python functions."""
+"""Counts calls of Python functions, and what they execute."""
 
 from __future__ import annotations
 
@@ -22,6 +22,16 @@ import sys
 import threading
 from typing import Any
 
+#: Of modules that do more the longer a thread waits.
+_WAITING = tuple(
+    os.path.join(*parts)
+    for parts in (
+        ('', 'threading.py'),
+        ('', 'queue.py'),
+        ('', 'selectors.py'),
+        ('futurist', '_thread.py'),
+    )
+)
 _OURS = f'{os.sep}oslo_tracing{os.sep}'
 
 
@@ -64,3 +74,46 @@ class Counter:
     def _in_another(self, frame: Any, event: str, argument: Any) -> None:
         if self._on and event == 'call':
             self._others += _OURS in frame.f_code.co_filename
+
+
+class Steps:
+    """Counts calls and bytecodes of all threads.
+
+    It has to be there before the other threads are.
+    """
+
+    def __init__(self) -> None:
+        self._bytecodes = 0
+        self._calls = 0
+        self._on = False
+        threading.settrace(self._trace)
+
+    def of(self, work: Callable[[], Any]) -> dict[str, int]:
+        """Return how many there were while something was done."""
+        self._bytecodes = self._calls = 0
+        patcher = sys.modules.get('eventlet.patcher')
+        if patcher is not None:
+            # Of which our exporter's thread is, wherever eventlet is loaded.
+            patcher.original('threading').settrace(self._trace)
+        gc.collect()
+        gc.disable()
+        self._on = True
+        sys.settrace(self._trace)
+        try:
+            work()
+        finally:
+            sys.settrace(None)
+            self._on = False
+            gc.enable()
+        return {'bytecodes': self._bytecodes, 'calls': self._calls}
+
+    def _trace(self, frame: Any, event: str, argument: Any) -> Any:
+        if event == 'call':
+            if frame.f_code.co_filename.endswith(_WAITING):
+                return None
+            frame.f_trace_lines = False
+            frame.f_trace_opcodes = True
+            self._calls += self._on
+        elif event == 'opcode' and self._on:
+            self._bytecodes += 1
+        return self._trace

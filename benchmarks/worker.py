@@ -12,10 +12,12 @@
 
 """A fresh process of one variant, which does what it is told.
 
-``python -m benchmarks.worker VARIANT SINK [green] [counted]``. A line of JSON
-on standard input asks for work: ``what`` and ``count`` of requests,
-``threads`` and ``statements``. The answer has its CPU time in seconds: of all
-threads, with everything exported; or, counted, calls of Python functions.
+``python -m benchmarks.worker VARIANT SINK [green] [counted] [stepped]``. A
+line of JSON on standard input asks for work: ``what`` and ``count`` of
+requests, ``threads`` and ``statements``. The answer has its CPU time in
+seconds: of all threads, with everything exported; or, counted, calls of Python
+functions; or, stepped, those of all threads and the bytecodes that they
+execute.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ def main(variant: str, sink: str, *how: str) -> None:
     if green:
         _patch()
     counter = counting.Counter() if 'counted' in how else None
+    steps = counting.Steps() if 'stepped' in how else None
     from oslo_config import cfg
     from oslo_log import log as oslo_log
 
@@ -69,10 +72,14 @@ def main(variant: str, sink: str, *how: str) -> None:
         )
         print(json.dumps({'set_up': took}), flush=True)
         for line in sys.stdin:
-            if counter is None:
-                answer = _measured(made, ready.flush, line)
-            else:
+            if counter is not None:
                 answer = _counted(made, counter, line)
+            elif steps is not None:
+                answer = steps.of(
+                    functools.partial(_measured, made, ready.flush, line)
+                )
+            else:
+                answer = _measured(made, ready.flush, line)
             print(json.dumps(answer), flush=True)
     # The servers' threads have nothing to say any more.
     os._exit(0)

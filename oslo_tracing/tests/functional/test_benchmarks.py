@@ -12,11 +12,12 @@
 
 """The benchmarks run, and what they compare has equal spans.
 
-Times are no tests: these ask for too few to say anything.
+Times are no tests: these ask for too few to say anything. Bytecodes are.
 """
 
 from __future__ import annotations
 
+from benchmarks import bytecodes
 from benchmarks import calls
 from benchmarks import exporter
 from benchmarks import growing
@@ -25,6 +26,7 @@ from benchmarks import readers
 from benchmarks import request
 from benchmarks import start
 from benchmarks import targets
+from benchmarks import variants
 from benchmarks import volume
 from oslo_tracing.tests import base
 
@@ -72,6 +74,16 @@ class BenchmarksTest(base.TestCase):
             self.assertGreaterEqual(found[name]['spans'], least)
             self.assertLess(found[name]['spans'], 63)
         self.assertIn('db_spans = slow', volume.show(found))
+
+    def test_a_request_executes_little(self):
+        """No time, so that it says the same on every machine."""
+        found = bytecodes.measure(
+            requests=20, names=['none', 'floor', 'ours', 'ours-0']
+        )
+        self.assertLess(found['ours']['of_floor'], 0.4)
+        self.assertLess(found['ours-0']['of_floor'], 0.12)
+        for each in found:
+            self.assertIn(variants.TITLES[each], bytecodes.show(found))
 
     def test_calls_are_counted(self):
         found = calls.measure(requests=3)
