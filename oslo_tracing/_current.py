@@ -46,7 +46,7 @@ SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 #: Nearly no context has one of these.
 _SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
 #: Of these a context has none where :func:`unrecorded` finds something.
-_MORE_TO_IT = frozenset(
+MORE_TO_IT = frozenset(
     (BAGGAGE_KEY, SUPPRESS_ALL, SUPPRESS_PLAIN, SUPPRESS_HTTP)
 )
 
@@ -168,13 +168,11 @@ class Unrecorded:
     :param traceparent: that names it.
     """
 
-    __slots__ = ('ids', 'span', 'traceparent')
+    __slots__ = ('span', 'traceparent')
 
     def __init__(self, span: trace.Span, traceparent: str) -> None:
         self.span = span
         self.traceparent = traceparent
-        #: The two ids, as log records have them.
-        self.ids = (traceparent[3:35], traceparent[36:52])
 
 
 class UnrecordedContext(otel_context.Context):
@@ -185,24 +183,7 @@ class UnrecordedContext(otel_context.Context):
 
     __slots__ = ('found',)
 
-    def __init__(self, values: dict[str, object], found: Unrecorded) -> None:
-        super().__init__(values)
-        self.found = found
-
-
-def with_unrecorded(
-    found: Unrecorded,
-    where: otel_context.Context,
-    more: dict[str, object],
-) -> otel_context.Context:
-    """Return a context with such a span in it, and with more."""
-    values = where.copy()
-    values.update(more)
-    values[SPAN_KEY] = found.span
-    values[UNRECORDED] = found
-    if _MORE_TO_IT.isdisjoint(values):
-        return UnrecordedContext(values, found)
-    return otel_context.Context(values)
+    found: Unrecorded
 
 
 def unrecorded() -> Unrecorded | None:

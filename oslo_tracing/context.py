@@ -59,7 +59,7 @@ _STARTS_PERIODIC = otel_context.set_value(
 _KEEP = object()
 
 
-class _Restored(trace.NonRecordingSpan):
+class Restored(trace.NonRecordingSpan):
     """Stands for the trace that ``update_store()`` has restored."""
 
 
@@ -258,10 +258,17 @@ def unrecorded_root(
 
     :param request_id: a trace id to offer, as :func:`offer_request_id` does.
     """
-    more: dict[str, object] = {_UNIT: _LocalRoot()}
+    values = current.copy()
+    values[_SPAN_KEY] = found.span
+    values[_current.UNRECORDED] = found
+    values[_UNIT] = _LocalRoot()
     if request_id is not None:
-        more[_REQUEST_ID] = [request_id]
-    return _current.with_unrecorded(found, current, more)
+        values[_REQUEST_ID] = [request_id]
+    if not _current.MORE_TO_IT.isdisjoint(values):
+        return otel_context.Context(values)
+    made = _current.UnrecordedContext(values)
+    made.found = found
+    return made
 
 
 def ended(current: otel_context.Context) -> None:
@@ -269,20 +276,6 @@ def ended(current: otel_context.Context) -> None:
     first = current.get(_UNIT)
     if type(first) is _LocalRoot and first.ended_at is None:
         first.ended_at = time.monotonic()
-
-
-def is_restorable() -> bool:
-    """Say whether :func:`restore` may have something to do here."""
-    current = _context()
-    span: Any = current.get(_SPAN_KEY)
-    # Nearly always one is active, and is not what was restored.
-    if (
-        span is not None
-        and type(span) is not _Restored
-        and span.get_span_context()[_current.VALID]
-    ):
-        return False
-    return _UNIT in current
 
 
 def restore(found: trace.SpanContext | None) -> None:
@@ -297,7 +290,7 @@ def restore(found: trace.SpanContext | None) -> None:
     if _UNIT not in current or _current.is_suppressed(current):
         return
     span = _current.span_in(current)
-    if type(span) is _Restored:
+    if type(span) is Restored:
         if found is None:
             _attach(_current.with_span(trace.INVALID_SPAN, current))
             return
@@ -305,7 +298,7 @@ def restore(found: trace.SpanContext | None) -> None:
         # A thread that outlives its lease is no unit of work.
         return
     if found is not None:
-        _attach(_current.with_span(_Restored(found), current))
+        _attach(_current.with_span(Restored(found), current))
 
 
 def stored() -> Any:
@@ -407,7 +400,8 @@ class Carried:
         self._load = to_carry()
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        token = enter(*self._load)
+        current, request_context = self._load
+        token = _STORE.set(request_context), _attach(current)
         try:
             return self._function(*args, **kwargs)
         finally:

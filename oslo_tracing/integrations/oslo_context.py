@@ -41,6 +41,7 @@ _ATTRIBUTE = '_oslo_tracing_binding'
 _context = _current.context
 _SPAN_KEY = _current.SPAN_KEY
 _UNRECORDED = _current.UNRECORDED
+_Restored = tracing_context.Restored
 
 
 class Binding(str):
@@ -191,7 +192,13 @@ def _restoring(original: Callable[..., Any]) -> Callable[..., Any]:
     def update_store(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            if tracing_context.is_restorable():
+            span: Any = _context().get(_SPAN_KEY)
+            # Nearly always one is active, and is not what was restored.
+            if (
+                span is None
+                or type(span) is _Restored
+                or not span.get_span_context()[_current.VALID]
+            ):
                 tracing_context.restore(bound_to(self))
         except Exception:
             _guard.report('restoring the trace of a request context')

@@ -115,7 +115,7 @@ def _ids(values: dict[str, Any]) -> tuple[str, str]:
         span: Any = current.get(_current.SPAN_KEY)
         known: Any = current.get(_current.UNRECORDED)
         if known is not None and known.span is span:
-            return known.ids  # type: ignore[no-any-return]
+            return known.traceparent[3:35], known.traceparent[36:52]
         active: Any = None if span is None else span.get_span_context()
         if active is None or not active[_current.VALID]:
             from oslo_tracing import context as tracing_context

@@ -73,29 +73,16 @@ def _without(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in KEYS}
 
 
-def add(
-    ctxt: Any, traceparent: str, others: Mapping[str, str] | None = None
-) -> Any:
+def add(ctxt: Any, trace: Mapping[str, str]) -> Any:
     """Return a copy of a message's context that carries the trace.
 
     :param ctxt: the context as the driver would get it; not changed.
-    :param traceparent: what it carries.
-    :param others: the same for the other ``KEYS``; what is not here is
-        taken out.
+    :param trace: some of ``KEYS``; the others are taken out.
     :returns: the same object where nothing can be added: None, which only
         ``fake://`` accepts, and what no driver can send.
     """
     if type(ctxt) is dict:
-        if TRACESTATE in ctxt or BAGGAGE in ctxt:
-            ctxt = _without(ctxt)
-        if others is None:
-            return {**ctxt, TRACEPARENT: traceparent}
-        return {**ctxt, TRACEPARENT: traceparent, **others}
-    return _added(ctxt, {TRACEPARENT: traceparent, **(others or {})})
-
-
-def _added(ctxt: Any, trace: Mapping[str, str]) -> Any:
-    """Do the same for what is not a plain dict."""
+        return {**_without_keys(ctxt), **trace}
     if isinstance(ctxt, dict) or (
         isinstance(ctxt, Mapping) and not hasattr(ctxt, 'to_dict')
     ):
@@ -105,6 +92,14 @@ def _added(ctxt: Any, trace: Mapping[str, str]) -> Any:
     if callable(getattr(ctxt, 'to_dict', None)):
         return _CarryingObject(original(ctxt), trace)
     return ctxt
+
+
+def _without_keys(ctxt: dict[Any, Any]) -> dict[Any, Any]:
+    kept = ctxt.copy()
+    if not KEYS.isdisjoint(kept):
+        for key in KEYS:
+            kept.pop(key, None)
+    return kept
 
 
 def original(ctxt: Any) -> Any:
@@ -145,8 +140,4 @@ def without_keys(ctxt: Any) -> Any:
         if sent is not ctxt or not isinstance(ctxt, Mapping):
             return sent
         return _without(ctxt)
-    kept = ctxt.copy()
-    kept.pop(TRACEPARENT, None)
-    if TRACESTATE in kept or BAGGAGE in kept:
-        return _without(kept)
-    return kept
+    return _without_keys(ctxt)
