@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import threading
 
@@ -24,7 +25,9 @@ from opentelemetry import trace
 import sqlalchemy
 
 from oslo_tracing import _current
+from oslo_tracing import integrations
 from oslo_tracing.integrations import _sql_known
+from oslo_tracing.integrations import sqlalchemy as integration
 from oslo_tracing.tests import database
 
 INSTANCES = database.INSTANCES
@@ -138,6 +141,34 @@ class UsualTest(database.TestCase):
                 if span.name == 'UPDATE instances'
             ],
         )
+
+    def test_two_that_record_and_one_of_them_comments(self):
+        logged = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
+        tracing = self.spans.tracing
+        commenting = copy.copy(tracing.settings)
+        commenting.db_comment = True
+        undo = contextlib.ExitStack()
+        self.addCleanup(undo.close)
+        integration.install(
+            integrations.Toolbox(
+                settings=commenting,
+                propagation=tracing.propagation,
+                make_tracer=tracing.tracer,
+                foreign_option=lambda group, name: None,
+            ),
+            undo,
+        )
+        executed = []
+
+        def note(conn, cursor, statement, *args):
+            executed.append(statement)
+
+        sqlalchemy.event.listen(self.engine, 'before_cursor_execute', note)
+        with self.request(), self.engine.connect() as conn:
+            conn.execute(text('SELECT 1'))
+        (said,), (span,) = executed, self.sql()
+        self.assertIn(f'{span.context.span_id:016x}', said)
+        self.assertEqual('', logged.output)
 
     def test_threads_with_ever_new_texts_get_what_is_theirs(self):
         each = _sql_known.MAX_ENTRIES // 2
