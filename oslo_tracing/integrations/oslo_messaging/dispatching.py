@@ -146,8 +146,11 @@ class Receiver(attached.Attached):
     def _described(self, dispatcher: Any, incoming: Any) -> _ready.Ready:
         message = incoming.message
         place = self._places.of_dispatcher(dispatcher)
+        is_call = getattr(incoming, 'reply_q', None) or getattr(
+            incoming, '_reply_q', None
+        )
         key = (
-            _type(incoming),
+            describing.CALL if is_call else _one_way(incoming),
             message.get('namespace'),
             message.get('method'),
             message.get('version', '1.0'),
@@ -245,15 +248,11 @@ def _function(endpoint: Any, method: str) -> str:
     return f'{kind.__module__}.{kind.__qualname__}.{method}'
 
 
-def _type(incoming: Any) -> str:
-    """Return how a message was sent, as far as the driver tells.
+def _one_way(incoming: Any) -> str:
+    """Return how a message without an answer was sent, as far as is told.
 
-    Only AMQP shows which of those without an answer went to all servers.
+    Only AMQP shows which of those went to all servers.
     """
-    if getattr(incoming, 'reply_q', None) or getattr(
-        incoming, '_reply_q', None
-    ):
-        return describing.CALL
     exchange = places.delivery(incoming).exchange
     if exchange is not None and exchange.endswith('_fanout'):
         return describing.FANOUT

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 import weakref
 
@@ -48,7 +49,7 @@ _KOMBU = {
 class Place:
     """One end of a transport: a sender's, or a server's with its topics.
 
-    :ivar owner: gives the transport or the dispatcher, while it lives.
+    :ivar owner: keeps it no longer than its transport or dispatcher.
     :ivar attributes: those that all messages here have.
     :ivar topics: what a server listens to.
     :ivar topic: that, unless there are several or it is not known.
@@ -58,7 +59,7 @@ class Place:
 
     __slots__ = ('attributes', 'kept', 'owner', 'server', 'topic', 'topics')
 
-    owner: Callable[[], Any]
+    owner: weakref.ref[Any]
 
     def __init__(
         self,
@@ -80,11 +81,22 @@ class Place:
             self.kept[key] = value
 
 
+def _until_gone(
+    owner: Any, known: MutableMapping[int, Any]
+) -> weakref.ref[Any]:
+    """Return what takes an object out of what is known when it is gone.
+
+    That is before anything else gets the same ``id()``.
+    """
+    key = id(owner)
+    return weakref.ref(owner, lambda _gone: known.pop(key, None))
+
+
 class Places:
     """The transports and dispatchers that were seen, while they live."""
 
     def __init__(self) -> None:
-        #: Not a dictionary with weak keys, which asks Python for each of
+        #: Not a dictionary with weak keys, which has Python look for each of
         #: them: by what ``id()`` says.
         self._of: dict[int, Place] = {}
         #: Servers whose dispatchers are known, by what ``id()`` says.
@@ -93,7 +105,7 @@ class Places:
     def of_transport(self, transport: Any) -> Place:
         """Return where a sender's transport leads."""
         place = self._of.get(id(transport))
-        if place is None or place.owner() is not transport:
+        if place is None:
             place = self._put(transport, Place(_of_url(transport)))
         return place
 
@@ -103,15 +115,13 @@ class Places:
         All is known of a dispatcher whose server was seen at work.
         """
         place = self._of.get(id(dispatcher))
-        if place is None or place.owner() is not dispatcher:
+        if place is None:
             place = self._put(dispatcher, Place(_of_url(None)))
         return place
 
     def _put(self, owner: Any, place: Place) -> Place:
-        known, key = self._of, id(owner)
-        # Nobody gets the same id before this was called.
-        place.owner = weakref.ref(owner, lambda _gone: known.pop(key, None))
-        known[key] = place
+        place.owner = _until_gone(owner, self._of)
+        self._of[id(owner)] = place
         return place
 
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,8 +133,7 @@ class Places:
         servers = self._servers
 
         def _process_incoming(server: Any, incoming: Any) -> Any:
-            known = servers.get(id(server))
-            if known is None or known() is not server:
+            if id(server) not in servers:
                 self._look_at(server)
             return original(server, incoming)
 
@@ -140,7 +149,7 @@ class Places:
     def _remember(self, server: Any) -> None:
         if len(self._servers) >= MAX_KEPT:
             self._servers.clear()
-        self._servers[id(server)] = weakref.ref(server)
+        self._servers[id(server)] = _until_gone(server, self._servers)
 
     def _see(self, server: Any) -> None:
         dispatcher = server.dispatcher

@@ -24,6 +24,7 @@ from oslo_messaging.notify import dispatcher as notify_dispatcher
 from stevedore import dispatch
 import yaml
 
+import oslo_tracing
 from oslo_tracing import attributes as names
 from oslo_tracing import context
 from oslo_tracing.tests import bus
@@ -223,6 +224,47 @@ class DispatchTest(bus.TestCase):
             listener.get()
             self.dispatch_batch([self.incoming({}, **message)])
         self.assertEqual(8, len(self.of_kind(bus.CONSUMER)))
+
+    def publishers_of(self, publisher_id):
+        """Return what both sides tell of a publisher, with their counts."""
+        sent = notification_cases.Listener()
+        dispatcher = notify_dispatcher.NotificationDispatcher([sent], None)
+        transport = oslo_messaging.get_notification_transport(self.conf)
+        before = len(self.spans.finished)
+        with oslo_tracing.span('compute', root=True):
+            transport._send_notification(
+                oslo_messaging.Target(topic='t'),
+                {},
+                {'event_type': 'e', 'publisher_id': publisher_id},
+                2.0,
+            )
+        ctxt = {'traceparent': SAMPLED}
+        dispatcher.dispatch(
+            self.incoming(ctxt, event_type='e', publisher_id=publisher_id)
+        )
+        return [
+            span.attributes.get(names.OPENSTACK_NOTIFICATION_PUBLISHER_ID)
+            for span in self.spans.finished[before:]
+            if span.kind in (bus.PRODUCER, bus.CONSUMER)
+        ]
+
+    def test_a_publisher_is_told_if_it_is_a_short_text(self):
+        self.record()
+        for publisher_id, told in (
+            ('compute.host', 'compute.host'),
+            ('compute.h\xf6st', 'compute.h\xf6st'),
+            ('p' * 255, 'p' * 255),
+            ('p' * 256, None),
+            ('compute\nhost', None),
+            ('', None),
+            (7, None),
+            (None, None),
+        ):
+            self.assertEqual([told] * 2, self.publishers_of(publisher_id))
+
+    def test_a_publisher_is_cut_like_all_that_is_told(self):
+        self.record(attribute_length_limit=64)
+        self.assertEqual(['p' * 64] * 2, self.publishers_of('p' * 255))
 
     def test_a_serializer_that_raises_is_an_error_and_raises(self):
         class Broken(oslo_messaging.NoOpSerializer):

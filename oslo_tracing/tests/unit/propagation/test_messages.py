@@ -25,6 +25,7 @@ from oslo_context import context as oslo_context
 from oslo_messaging._drivers import amqp
 import testtools
 
+from oslo_tracing import _current
 from oslo_tracing import propagation
 
 TRACE = '0af7651916cd43dd8448eb211c80319c'
@@ -322,3 +323,73 @@ class MessagesTest(testtools.TestCase):
         self.assertIn('reading a message', logger.output)
         self.assertNotIn(TRACE, logger.output)
         self.assertIs(trace.INVALID_SPAN, trace.get_current_span())
+
+    def test_what_is_taken_out_is_what_was_said_and_what_is_left(self):
+        for ctxt in (
+            {},
+            {'user': 'a'},
+            {'user': 'a', 'traceparent': TRACEPARENT},
+            {'user': 'a', **SENT},
+            {'baggage': 'key=value', 'traceparent': TRACEPARENT},
+            {'trace_info': {'a': 1}, 'traceparent': TRACEPARENT},
+            {'traceparent': TRACEPARENT[:-2] + '00'},
+            {'traceparent': None, 'tracestate': None},
+            {'traceparent': 7},
+            {'traceparent': 'x' * MIB},
+            {'traceparent': f'{TRACEPARENT}-more'},
+            _Values(user='a', **SENT),
+            self._send(oslo_context.RequestContext(user_id='a')),
+            self._send(_Values(user='a')),
+            None,
+            7,
+        ):
+            said = self.formats.from_message(ctxt)
+            left = propagation.without_keys(ctxt)
+            before = copy.copy(ctxt)
+            for rpc in (True, False):
+                sent, kept = self.formats.taken(ctxt, rpc, False)
+
+                self.assertEqual(said.span_context, sent.span_context)
+                self.assertEqual(
+                    dict(baggage.get_all(said.context)),
+                    dict(baggage.get_all(sent.context)),
+                )
+                self.assertEqual(left, kept)
+                self.assertIs(type(left), type(kept))
+            if type(ctxt) is dict:
+                self.assertEqual(before, ctxt)
+                self.assertIsNot(ctxt, kept)
+
+    def test_of_whom_nobody_records_only_the_span_is_taken(self):
+        ids = f'{TRACE}-{SPAN}'
+        for value, told in (
+            (f'00-{ids}-00', f'00-{ids}-00'),
+            (f'00-{ids}-02', f'00-{ids}-02'),
+            (f'00-{ids}-fe', f'00-{ids}-02'),
+            (f'00-{ids}-fc', f'00-{ids}-00'),
+            (f'cc-{ids}-00', f'00-{ids}-00'),
+            (f'cc-{ids}-00-00', f'00-{ids}-00'),
+        ):
+            sent, kept = self.formats.taken(
+                {'user': 'a', 'traceparent': value}, True, True
+            )
+
+            self.assertIsInstance(sent, _current.Unrecorded)
+            self.assertEqual(told, sent.traceparent)
+            self.assertEqual((TRACE, SPAN), sent.ids)
+            self.assertEqual({'user': 'a'}, kept)
+
+    def test_of_others_all_is_taken(self):
+        for ctxt in (
+            {},
+            {'traceparent': TRACEPARENT},
+            {'traceparent': f'00-{TRACE}-{"0" * 16}-00'},
+            {'traceparent': TRACEPARENT[:-2] + '00', 'tracestate': 'a=1'},
+            {'traceparent': TRACEPARENT[:-2] + '00', 'baggage': 'a=1'},
+        ):
+            sent, kept = self.formats.taken(ctxt, True, True)
+
+            self.assertEqual(
+                self.formats.from_message(ctxt).span_context, sent.span_context
+            )
+            self.assertEqual({}, kept)
