@@ -109,7 +109,8 @@ class RequestsToUsTest(bus.TestCase):
             made.clear()
             sys.setprofile(note)
             try:
-                recorded = self._recorded('/servers')
+                # Another one, whose name is not known yet.
+                recorded = self._recorded('/volumes')
             finally:
                 sys.setprofile(None)
             self.assertEqual([], recorded)
