@@ -89,6 +89,22 @@ class BindingTest(base.TestCase):
         self.assertEqual(self.expected.span_id, self._bound(self.nova))
         self.assertEqual(self.expected.span_id, self._bound(self.neutron))
 
+    def test_each_is_bound_to_the_span_that_it_was_made_in(self):
+        for _ in range(2):
+            with oslo_tracing.span('outer', root=True) as outer:
+                for _ in range(2):
+                    first = NovaLike(overwrite=False)
+                    with oslo_tracing.span('inner') as inner:
+                        second = NovaLike(overwrite=False)
+                    for span, made in ((outer, first), (inner, second)):
+                        expected = span.get_span_context()
+                        self.assertEqual(expected, integration.bound_to(made))
+                        # As in a process that gets it by a message.
+                        again = pickle.loads(pickle.dumps(made))
+                        self.assertEqual(expected.span_id, self._bound(again))
+            outside = NovaLike(overwrite=False)
+            self.assertIsNone(integration.bound_to(outside))
+
     def test_without_a_trace_nothing_is_bound(self):
         ctxt = NovaLike(overwrite=False)
         self.assertIsNone(integration.bound_to(ctxt))
