@@ -32,6 +32,8 @@ ENDLESS: Final = sys.maxsize
 _MIN_INT: Final = -(2**63)
 _MAX_INT: Final = 2**63 - 1
 
+#: Most values of a sequence that needs no second look.
+_FEW: Final = 16
 #: Longest key that every encoder takes as it is.
 _KEY_LIMIT: Final = 256
 
@@ -81,6 +83,11 @@ def taken(
         elif kind is int:
             if not _MIN_INT <= value <= _MAX_INT:
                 rough = True
+        elif kind is tuple or kind is list:
+            kept = _sequence(value, length)
+            if kept is None:
+                return _as_the_sdk(found, count, length)
+            found[key] = kept
         elif kind is not bool and kind is not float:
             return _as_the_sdk(found, count, length)
         if type(key) is not str or not key:
@@ -88,6 +95,29 @@ def taken(
         if len(key) > _KEY_LIMIT or not key.isascii():
             rough = True
     return found, 0, rough
+
+
+def _sequence(values: Any, length: int) -> tuple[Any, ...] | None:
+    """Return what the SDK makes of a few short texts or numbers of a kind.
+
+    :returns: None where that may be something else, or is to be cleaned.
+    """
+    kept = tuple(values)
+    if not kept or len(kept) > _FEW:
+        return None
+    kind = type(kept[0])
+    for value in kept:
+        if type(value) is not kind:
+            return None
+        if kind is str:
+            if len(value) > length or not value.isascii():
+                return None
+        elif kind is int:
+            if not _MIN_INT <= value <= _MAX_INT:
+                return None
+        elif kind is not float:
+            return None
+    return kept
 
 
 def _as_the_sdk(

@@ -25,6 +25,7 @@ from opentelemetry import trace
 import sqlalchemy
 
 from oslo_tracing import _current
+from oslo_tracing import context
 from oslo_tracing import integrations
 from oslo_tracing.integrations import _sql_known
 from oslo_tracing.integrations import sqlalchemy as integration
@@ -52,7 +53,7 @@ class UsualTest(database.TestCase):
             f'00-{_NAMED.trace_id:032x}-{_NAMED.span_id:016x}-00',
         )
         token = _current.attach(
-            _current.with_unrecorded(found, otel_context.Context(), {})
+            context.unrecorded_root(found, otel_context.Context())
         )
         self.assertIs(found, _current.unrecorded())
         try:
