@@ -127,7 +127,9 @@ class Attempt:
             # It was redirected.
             return
         try:
-            self._leave()
+            if self._token is not None:
+                # No hook has been called.
+                self._leave()
             self._note(response)
             raw = getattr(response, 'raw', None)
             if stream and self._bodies.watch(raw, self.read):

@@ -170,11 +170,14 @@ class _Client:
         return request
 
     def _attempt(self, session: Any, request: Any) -> attempts.Attempt | None:
-        call: Any = _current.context().get(_CALL)
+        current = _current.context()
+        call: Any = current.get(_CALL)
         # A plugin of keystoneauth may well use requests by itself.
         if call is not None and not call.uses(session):
             call = None
-        if context.is_suppressed(http=True):
+        if _current.is_suppressed(current) or current.get(
+            _current.SUPPRESS_HTTP
+        ):
             self.others.current(call is not None)
             return None
         if self.others.current(call is not None):
