@@ -161,10 +161,12 @@ class Sender(attached.Attached):
             described = self._describe_rpc(place, *key)
             place.keep(key, described)
         server, own = target.server, None
-        if server is not None and _is_recorded(where):
+        if server is None:
+            return self._tracer.start_ready(described, where)
+        if _is_recorded(where):
             own = self._own(names.OPENSTACK_RPC_SERVER, server)
         span = self._tracer.start_ready(described, where, own)
-        if own is None and server is not None and span.is_recording():
+        if own is None and span.is_recording():
             span.set_attribute(names.OPENSTACK_RPC_SERVER, str(server))
         return span
 
