@@ -92,15 +92,17 @@ class Callers:
             return {}
         found = _wsgi_environ.ends(said)
         if caller is None:
-            if key and all(map(_wsgi_environ.is_usual, (key[_SAID:], said))):
-                self._learn(key, {**told, **found}, said)
+            came = key[_SAID:]
+            if key and all(map(_wsgi_environ.is_usual, (came, said))):
+                # Only what a request itself has said on its way in: what a
+                # proxy says of others is for theirs.
+                shared = _same(_wsgi_environ.ends(came), found)
+                self._learn(
+                    key, {**told, **shared}, said if came == said else None
+                )
             return found
         shared = caller.ready.attributes
-        same = {
-            name: value
-            for name, value in shared.items()
-            if name in told or found.get(name) == value
-        }
+        same = _same(shared, {**told, **found})
         if len(same) < len(shared):
             # As where a proxy names somebody else each time.
             self._learn(key, same, None)
@@ -120,3 +122,10 @@ class Callers:
             self._known.clear()
         ready = _ready.Ready(key[0], _SERVER, attributes)
         self._known[key] = Caller(ready, said)
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return what both say."""
+    return {
+        name: value for name, value in one.items() if other.get(name) == value
+    }

@@ -132,10 +132,12 @@ class Places:
 
         servers = self._servers
 
-        def _process_incoming(server: Any, incoming: Any) -> Any:
+        def _process_incoming(
+            server: Any, /, *args: Any, **kwargs: Any
+        ) -> Any:
             if id(server) not in servers:
                 self._look_at(server)
-            return original(server, incoming)
+            return original(server, *args, **kwargs)
 
         return _process_incoming
 
