@@ -25,6 +25,7 @@ from opentelemetry import trace
 import sqlalchemy
 
 from oslo_tracing import _current
+from oslo_tracing import _guard
 from oslo_tracing import context
 from oslo_tracing import integrations
 from oslo_tracing.integrations import _sql_known
@@ -103,6 +104,12 @@ class UsualTest(database.TestCase):
                 self.assertEqual(expected, self.sql_names())
 
     def test_a_span_that_is_none_breaks_nothing(self):
+        # Else an earlier test may have said it.
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'oslo_tracing._guard._REPORTER', _guard._Reporter()
+            )
+        )
         logged = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
         with self.engine.connect() as conn, trace.use_span(Odd(_NAMED)):
             self.assertEqual(1, conn.execute(text('SELECT 1')).scalar())
