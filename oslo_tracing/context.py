@@ -171,20 +171,6 @@ def request_context() -> Any:
     return None if module is None else module.get_current()
 
 
-def offer_request_id(
-    current: otel_context.Context, started: trace.SpanContext
-) -> otel_context.Context:
-    """Let the next request id made under a context be its trace's id.
-
-    Only the first: nova relies on the ids of one request being different.
-
-    :param current: the context that the request will run under.
-    :param started: of the SERVER span that started the trace.
-    :returns: the context to run under instead.
-    """
-    return otel_context.set_value(_REQUEST_ID, [started.trace_id], current)
-
-
 def take_request_id(
     current: otel_context.Context | None = None,
 ) -> str | None:
@@ -233,7 +219,9 @@ def root(
         mark of :func:`force` was for that span: a root that a service starts
         below it is a trace of its own, for which nobody has asked.
     :param more: what else is to be in it.
-    :param request_id: a trace id to offer, as :func:`offer_request_id` does.
+    :param request_id: a trace id that the next request id made there is to
+        be. Only the first: nova relies on those of one request being
+        different.
     :returns: what :func:`ended` is to be called with.
     """
     values = current.copy()
@@ -256,7 +244,7 @@ def unrecorded_root(
 ) -> otel_context.Context:
     """Do the same, with a span in it that nobody records.
 
-    :param request_id: a trace id to offer, as :func:`offer_request_id` does.
+    :param request_id: as for :func:`root`.
     """
     values = current.copy()
     values[_SPAN_KEY] = found.span

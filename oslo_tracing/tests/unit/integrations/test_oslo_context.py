@@ -189,8 +189,8 @@ class RequestIdTest(base.TestCase):
 
             current = otel_context.get_current()
             if offer:
-                current = tracing_context.offer_request_id(
-                    current, span.get_span_context()
+                current = tracing_context.root(
+                    current, request_id=span.get_span_context().trace_id
                 )
             token = otel_context.attach(current)
             try:
