@@ -150,9 +150,6 @@ def span_context(
     return trace.SpanContext(trace_id, span_id, is_remote, flags, state)
 
 
-_SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
-
-
 def is_sampled(span_context: Any) -> bool:
     """Say whether a span context is valid, and its trace recorded."""
     return bool(span_context[VALID] and span_context[FLAGS] & _SAMPLED)

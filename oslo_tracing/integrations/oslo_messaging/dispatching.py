@@ -265,6 +265,7 @@ def _message_id(incoming: Any) -> str | None:
         getattr(incoming, 'orig_msg_id', None)
         or getattr(incoming, 'unique_id', None)
         or getattr(incoming, 'msg_id', None)
+        or None
     )
     if type(found) is str and len(found) <= _MAX_ID and found.isprintable():
         return found

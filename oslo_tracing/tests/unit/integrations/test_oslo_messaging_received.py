@@ -64,6 +64,27 @@ class WhatIsReceivedTest(bus.TestCase):
             [None] * 7, [span.parent for span in self.spans.finished]
         )
 
+    def test_an_empty_message_id_is_none(self):
+        self.record()
+        for ids, told in (
+            (('', '', ''), None),
+            (('', 'u', 'm'), 'u'),
+            (('a\n', '', 'm'), 'm'),
+            ((7, 'x' * 129, ''), None),
+        ):
+            self.spans.clear()
+            incoming = impl_fake.FakeIncomingMessage(
+                {}, {'method': 'note', 'args': {}}, None, None
+            )
+            (
+                incoming.orig_msg_id,
+                incoming.unique_id,
+                incoming.msg_id,
+            ) = ids
+            self.dispatcher.dispatch(incoming)
+            attributes = self.one(bus.CONSUMER).attributes
+            self.assertEqual(told, attributes.get(names.MESSAGING_MESSAGE_ID))
+
     def test_whom_nobody_believes_is_linked(self):
         self.record(incoming_rpc='link')
         self.dispatch({'traceparent': f'00-{"a" * 32}-{"b" * 16}-01'})
