@@ -56,11 +56,8 @@ _KNOWN_FLAGS = 0x03
 _FOUR = [trace.TraceFlags(bits) for bits in range(_KNOWN_FLAGS + 1)]
 _FLAGS = {f'{bits:02x}': _FOUR[bits & _KNOWN_FLAGS] for bits in range(256)}
 
-_SPAN_CONTEXT = trace.SpanContext
 _SPAN_ID: Final = _current.SPAN_ID
 _TRACE_FLAGS: Final = _current.FLAGS
-#: Whether that can be made without asking it.
-_IS_TUPLE = _current.KNOWN
 
 
 class TraceState(trace.TraceState):
@@ -185,11 +182,7 @@ def parse(
         state = parse_tracestate(tracestate)
     if ours:
         state = with_mark(state, True)
-    # The last is that it is valid: so many digits, and not all of them zero.
-    fields = (trace_id, span_id, True, flags, state, True)
-    if _IS_TUPLE:
-        return tuple.__new__(_SPAN_CONTEXT, fields)
-    return trace.SpanContext(*fields[:5])
+    return _current.span_context(trace_id, span_id, True, flags, state)
 
 
 def _later(traceparent: str) -> tuple[int, int, trace.TraceFlags] | None:

@@ -34,8 +34,9 @@ _STATE = _current.STATE
 _SPAN_KEY = _current.SPAN_KEY
 
 #: What a context has that may speak against a span of ours.
-_SUPPRESSING = frozenset((_current.SUPPRESS_ALL, _current.SUPPRESS_PLAIN))
-MATTERS = _SUPPRESSING | {_SPAN_KEY}
+_MATTERS = frozenset(
+    (_current.SUPPRESS_ALL, _current.SUPPRESS_PLAIN, _SPAN_KEY)
+)
 #: Characters of the longest text that a span takes without a look at it.
 _MAX_TEXT = 255
 
@@ -83,9 +84,9 @@ class Attached:
 
         :param kinds: that it may have.
         """
-        if not _SUPPRESSING.isdisjoint(where) and _current.is_suppressed(
-            where
-        ):
+        if _MATTERS.isdisjoint(where):
+            return True
+        if _current.is_suppressed(where):
             return False
         active = where.get(_SPAN_KEY)
         return active is None or not self._others.trace(active, kinds)
@@ -117,9 +118,7 @@ class Attached:
         :param text: its value, None if it has none.
         :param mark: a key by which the span is in its context, too.
         """
-        own: dict[str, Any] | None = None
-        if type(text) is str and len(text) <= self._longest and text.isascii():
-            own = {name: text}
+        own = self._own(name, text)
         if self._believes and sent.span_context is not None:
             where = sent.context
             span = self._tracer.start_ready(ready, where, own)

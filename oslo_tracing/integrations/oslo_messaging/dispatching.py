@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +32,7 @@ from oslo_tracing.integrations.oslo_messaging import attached
 from oslo_tracing.integrations.oslo_messaging import describing
 from oslo_tracing.integrations.oslo_messaging import neighbours
 from oslo_tracing.integrations.oslo_messaging import places
+from oslo_tracing import propagation
 from oslo_tracing import recording
 from oslo_tracing.scrub import names as scrub
 from oslo_tracing import settings as settings_module
@@ -106,12 +108,13 @@ def _end(
         _guard.report('ending the span of a received message')
 
 
-class Receiver(attached.Attached):
-    """Makes what stands in for ``RPCDispatcher.dispatch``."""
+class Receiving(attached.Attached, abc.ABC):
+    """What a dispatcher does before a message is handled.
 
-    def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap ``RPCDispatcher.dispatch``."""
-        return processing(original, self._begin, self._settings)
+    :cvar is_rpc: OSProfiler can be in its messages, too.
+    """
+
+    is_rpc: bool
 
     def _begin(self, dispatcher: Any, incoming: Any) -> attached.Begun | None:
         if not self._on:
@@ -119,14 +122,12 @@ class Receiver(attached.Attached):
         # First of all, and whoever traces: what a sender has added is not
         # for the service.
         sent, incoming.ctxt = self._propagation.taken(
-            incoming.ctxt, True, self._drops_all
+            incoming.ctxt, self.is_rpc, self._drops_all
         )
         message = incoming.message
-        current = _current.context()
-        if not (type(message) is dict or isinstance(message, Mapping)) or not (
-            attached.MATTERS.isdisjoint(current)
-            or self._is_wanted(current, neighbours.RECEIVING)
-        ):
+        if not (
+            type(message) is dict or isinstance(message, Mapping)
+        ) or not self._is_wanted(_current.context(), neighbours.RECEIVING):
             return None
         if isinstance(sent, _Unrecorded):
             current = context.unrecorded_root(sent, _EMPTY)
@@ -136,6 +137,27 @@ class Receiver(attached.Attached):
             dropped = self._dropped(sent, sender)
             if dropped is not None:
                 return None, dropped, context.enter(dropped)
+        return self._recorded(sent, dispatcher, incoming)
+
+    @abc.abstractmethod
+    def _recorded(
+        self, sent: propagation.Incoming, dispatcher: Any, incoming: Any
+    ) -> attached.Begun:
+        """Start the span of a message."""
+
+
+class Receiver(Receiving):
+    """Makes what stands in for ``RPCDispatcher.dispatch``."""
+
+    is_rpc = True
+
+    def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap ``RPCDispatcher.dispatch``."""
+        return processing(original, self._begin, self._settings)
+
+    def _recorded(
+        self, sent: propagation.Incoming, dispatcher: Any, incoming: Any
+    ) -> attached.Begun:
         return self._start(
             sent,
             self._described(dispatcher, incoming),

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
-from typing import Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -40,15 +39,14 @@ from oslo_tracing.scrub import names as scrub
 MAX_LINKS = 128
 
 _EMPTY = otel_context.Context()
-_FLAGS: Final = _current.FLAGS
-_SAMPLED: Final = trace.TraceFlags.SAMPLED
-_Unrecorded = _current.Unrecorded
 # Where the context has our span, and only ours, for the errors of callbacks.
 _OURS = otel_context.create_key('oslo_tracing-notification')
 
 
-class Receiver(attached.Attached):
+class Receiver(dispatching.Receiving):
     """Makes what stands in for the dispatchers' methods."""
+
+    is_rpc = False
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -91,32 +89,14 @@ class Receiver(attached.Attached):
 
         return _exec_callback
 
-    def _begin(self, dispatcher: Any, incoming: Any) -> attached.Begun | None:
-        if not self._on:
-            return None
-        sent, incoming.ctxt = self._propagation.taken(
-            incoming.ctxt, False, self._drops_all
-        )
-        message = incoming.message
-        current = _current.context()
-        if not (type(message) is dict or isinstance(message, Mapping)) or not (
-            attached.MATTERS.isdisjoint(current)
-            or self._is_wanted(current, neighbours.RECEIVING)
-        ):
-            return None
-        if isinstance(sent, _Unrecorded):
-            current = context.unrecorded_root(sent, _EMPTY)
-            return None, current, context.enter(current)
-        sender = sent.span_context
-        if sender is not None and not sender[_FLAGS] & _SAMPLED:
-            dropped = self._dropped(sent, sender)
-            if dropped is not None:
-                return None, dropped, context.enter(dropped)
+    def _recorded(
+        self, sent: propagation.Incoming, dispatcher: Any, incoming: Any
+    ) -> attached.Begun:
         return self._start(
             sent,
             self._described(self._places.of_dispatcher(dispatcher), incoming),
             names.OPENSTACK_NOTIFICATION_PUBLISHER_ID,
-            places.bounded(message.get('publisher_id'), 255),
+            places.bounded(incoming.message.get('publisher_id'), 255),
             _OURS,
         )
 
