@@ -58,8 +58,6 @@ STATE: Final = 4
 VALID: Final = 5
 
 _SAMPLED = trace.TraceFlags.SAMPLED
-#: Where it has an :class:`Unrecorded`, perhaps of another span than it has.
-UNRECORDED = otel_context.create_key('oslo_tracing.unrecorded')
 
 
 def _variable() -> contextvars.ContextVar[Any] | None:
@@ -155,32 +153,56 @@ def is_sampled(span_context: Any) -> bool:
     return bool(span_context[VALID] and span_context[FLAGS] & _SAMPLED)
 
 
-class Unrecorded:
+class Unrecorded(trace.NonRecordingSpan):
     """A span that nobody records, and below which nobody records anything.
 
-    What it hands on is made once: whoever sends a message or a request
-    below it has no span, and writes what this one would.
+    What it hands on is there: whoever sends a message or a request below it
+    has no span, and writes what this one would. Mostly nobody asks for more,
+    so the text is read by who does.
 
-    :param span: without a tracestate.
-    :param traceparent: that names it.
+    :param traceparent: that names it, of version 00 and valid.
+    :param remote: it is another process's.
+    :param state: its tracestate, in which nothing is.
     """
 
-    __slots__ = ('span', 'traceparent')
-
-    def __init__(self, span: trace.Span, traceparent: str) -> None:
-        self.span = span
+    def __init__(
+        self, traceparent: str, remote: bool, state: trace.TraceState
+    ) -> None:
         self.traceparent = traceparent
+        self._remote = remote
+        self._state = state
+        self._read: trace.SpanContext | None = None
+
+    @property
+    def trace_id(self) -> int:
+        """As of its span context."""
+        return int(self.traceparent[3:35], 16)
+
+    def get_span_context(self) -> trace.SpanContext:
+        """Return what the text says."""
+        read = self._read
+        if read is None:
+            read = self._read = span_context(
+                self.trace_id,
+                int(self.traceparent[36:52], 16),
+                self._remote,
+                trace.TraceFlags(int(self.traceparent[53:], 16)),
+                self._state,
+            )
+        return read
+
+    def __repr__(self) -> str:
+        return f'NonRecordingSpan({self.get_span_context()!r})'
 
 
 class UnrecordedContext(otel_context.Context):
     """A context of which it is known that there is nothing else to hand on.
 
-    Whatever is set in it makes another context, which is none of these.
+    Its span is an :class:`Unrecorded`. Whatever is set in it makes another
+    context, which is none of these.
     """
 
-    __slots__ = ('found',)
-
-    found: Unrecorded
+    __slots__ = ()
 
 
 def unrecorded() -> Unrecorded | None:
@@ -189,12 +211,9 @@ def unrecorded() -> Unrecorded | None:
     :returns: None also where there is more to hand on, or nothing at all.
     """
     where = context()
-    if type(where) is UnrecordedContext:
-        return where.found
-    found: Any = where.get(UNRECORDED)
-    if (
-        found is None
-        or where.get(SPAN_KEY) is not found.span
+    found: Any = where.get(SPAN_KEY)
+    if type(where) is not UnrecordedContext and (
+        type(found) is not Unrecorded
         or BAGGAGE_KEY in where
         or where.get(SUPPRESS_ALL)
         or where.get(SUPPRESS_PLAIN)

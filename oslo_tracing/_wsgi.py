@@ -288,10 +288,10 @@ class Server:
             if settings.traceresponse:
                 traceresponse = drawn.traceparent
         elif settings.request_id_is_trace_id:
-            offered = drawn.span.get_span_context().trace_id
+            offered = drawn.trace_id
         return _wsgi_request.Request(
             environ,
-            drawn.span,
+            drawn,
             context.unrecorded_root(drawn, parentage.context, offered),
             traceresponse,
         )

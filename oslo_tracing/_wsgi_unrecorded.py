@@ -78,15 +78,7 @@ class Draw:
         trace_id: int = self._ids.generate_trace_id()
         if self._sampling.keeps(trace_id, least):
             return trace_id
-        return _made(
-            trace.SpanContext(
-                trace_id,
-                self._ids.generate_span_id(),
-                False,
-                _RANDOM,
-                self._state,
-            )
-        )
+        return self._made(trace_id, _RANDOM, self._state)
 
     def _continued(
         self, where: otel_context.Context
@@ -98,18 +90,12 @@ class Draw:
             or context.forced(where)
         ):
             return None
-        made = trace.SpanContext(
-            caller.trace_id,
-            self._ids.generate_span_id(),
-            False,
-            caller.trace_flags,
-            caller.trace_state,
+        return self._made(
+            caller.trace_id, caller.trace_flags, caller.trace_state
         )
-        return _made(made)
 
-
-def _made(span_context: trace.SpanContext) -> _current.Unrecorded:
-    return _current.Unrecorded(
-        trace.NonRecordingSpan(span_context),
-        w3c.format_traceparent(span_context),
-    )
+    def _made(
+        self, trace_id: int, flags: trace.TraceFlags, state: trace.TraceState
+    ) -> _current.Unrecorded:
+        span_id = self._ids.generate_span_id()
+        return w3c.unrecorded(trace_id, span_id, flags, state)

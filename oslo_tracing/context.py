@@ -37,6 +37,7 @@ _context = _current.context
 _attach = _current.attach
 _reset = _current.reset
 _SPAN_KEY = _current.SPAN_KEY
+_UnrecordedContext = _current.UnrecordedContext
 _LocalRoot = leases.LocalRoot
 
 #: What a WSGI environment has while a request is being recorded, for the
@@ -246,17 +247,12 @@ def unrecorded_root(
 
     :param request_id: as for :func:`root`.
     """
-    values = current.copy()
-    values[_SPAN_KEY] = found.span
-    values[_current.UNRECORDED] = found
-    values[_UNIT] = _LocalRoot()
+    values = {**current, _SPAN_KEY: found, _UNIT: _LocalRoot()}
     if request_id is not None:
         values[_REQUEST_ID] = [request_id]
-    if not _current.MORE_TO_IT.isdisjoint(values):
+    if current and not _current.MORE_TO_IT.isdisjoint(current):
         return otel_context.Context(values)
-    made = _current.UnrecordedContext(values)
-    made.found = found
-    return made
+    return _UnrecordedContext(values)
 
 
 def ended(current: otel_context.Context) -> None:
@@ -335,6 +331,7 @@ def forget_trace_id(token: Any) -> None:
 
 #: What a unit of work runs under: a context, and a ``RequestContext``.
 Load = tuple[otel_context.Context, Any]
+_NOTHING: Load = (_IN_NO_TRACE, None)
 
 
 def to_carry() -> Load:
@@ -345,7 +342,7 @@ def to_carry() -> Load:
     """
     current = _current.context()
     if not current:
-        return _IN_NO_TRACE, stored() if _STORE.get() is not None else None
+        return _IN_NO_TRACE, stored()
     span = _current.span_in(current)
     if isinstance(span, leases.Lease):
         # A unit of work keeps for good what was lent to its starter.
@@ -385,7 +382,12 @@ class Carried:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self._load = to_carry()
+        self._load = (
+            to_carry()
+            if _context() or _STORE.get() is not None
+            # Mostly, in a thread that takes messages from the bus.
+            else _NOTHING
+        )
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         current, request_context = self._load

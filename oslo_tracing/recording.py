@@ -197,7 +197,7 @@ class Recorder:
         if not root:
             unrecorded = _current.unrecorded()
             if unrecorded is not None:
-                return _Passed(unrecorded.span, self._settings)
+                return _Passed(unrecorded, self._settings)
         span = self._start_guarded((name, attributes, kind, root, code))
         return None if span is None else OpenSpan(span, self._settings)
 

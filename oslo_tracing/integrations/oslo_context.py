@@ -40,7 +40,7 @@ _ATTRIBUTE = '_oslo_tracing_binding'
 # Asked for by every request context that is made.
 _context = _current.context
 _SPAN_KEY = _current.SPAN_KEY
-_UNRECORDED = _current.UNRECORDED
+_Unrecorded = _current.Unrecorded
 _Restored = tracing_context.Restored
 
 
@@ -51,9 +51,12 @@ class Binding(str):
     processes that do not have this library: so it is a text (traceparent)
     that any of these can handle, and equal to every other, for two contexts
     do not differ by the spans that they were made in.
+
+    :ivar span: has the span context; none that is recorded, which would be
+        kept as long.
     """
 
-    span_context: trace.SpanContext
+    span: trace.Span
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, str)
@@ -76,11 +79,11 @@ class Binding(str):
 
 #: Of what was made in no trace.
 _UNBOUND = Binding()
-_UNBOUND.span_context = trace.INVALID_SPAN_CONTEXT
+_UNBOUND.span = trace.INVALID_SPAN
 
 
 class _Binder:
-    """Binds to the active span, each time by the same object.
+    """Binds to the active span, by the same object as the last time.
 
     Services make many contexts in one span: each ``elevated()`` is another.
     """
@@ -89,27 +92,39 @@ class _Binder:
 
     def __init__(self) -> None:
         # Another thread may change it any time.
-        self._last = _UNBOUND
+        self._last = (trace.INVALID_SPAN_CONTEXT, _UNBOUND)
 
-    def bind(self) -> Binding:
-        """Return what a request context that is made now is bound to."""
-        current = _context()
-        span: Any = current.get(_SPAN_KEY)
+    def around(self, original: Callable[..., None]) -> Callable[..., None]:
+        """Wrap ``RequestContext.__init__``."""
+
+        def __init__(made: Any, /, *args: Any, **kwargs: Any) -> None:
+            try:
+                span: Any = _context().get(_SPAN_KEY)
+                if type(span) is _Unrecorded:
+                    # As quick as to see whether there is one already.
+                    bound = Binding(span.traceparent)
+                    bound.span = span
+                else:
+                    bound = self._bound_to(span)
+                made.__dict__[_ATTRIBUTE] = bound
+            except Exception:
+                _guard.report('binding the trace to a request context')
+            original(made, *args, **kwargs)
+
+        return __init__
+
+    def _bound_to(self, span: trace.Span | None) -> Binding:
         if span is None:
             return _UNBOUND
         span_context = span.get_span_context()
-        last = self._last
-        if last.span_context is span_context:
+        of, last = self._last
+        if of is span_context:
             return last
-        known: Any = current.get(_UNRECORDED)
-        if known is not None and known.span is span:
-            made = Binding(known.traceparent)
-        elif span_context[_current.VALID]:
-            made = Binding(w3c.format_traceparent(span_context))
-        else:
+        if not span_context[_current.VALID]:
             return _UNBOUND
-        made.span_context = span_context
-        self._last = made
+        made = Binding(w3c.format_traceparent(span_context))
+        made.span = trace.NonRecordingSpan(span_context)
+        self._last = span_context, made
         return made
 
 
@@ -123,7 +138,7 @@ def bound_to(request_context: Any) -> trace.SpanContext | None:
     except TypeError:
         return None
     if isinstance(bound, Binding):
-        found: trace.SpanContext | None = bound.span_context
+        found: trace.SpanContext | None = bound.span.get_span_context()
     else:
         found = w3c.parse_traceparent(bound)
     if found is None or not found[_current.VALID]:
@@ -133,13 +148,12 @@ def bound_to(request_context: Any) -> trace.SpanContext | None:
 
 def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
     """Bind each new ``RequestContext`` to its trace until ``undo`` closes."""
-    binder = _Binder()
 
     def attach(module: types.ModuleType) -> None:
         _wrap.wrap(
             module.RequestContext,
             '__init__',
-            functools.partial(_binding, binder.bind),
+            _Binder().around,
             undo,
             distribution='oslo.context',
             untraced='request contexts are',
@@ -167,19 +181,6 @@ def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
     _wrap.on_import('oslo_context.context', attach, undo)
 
 
-def _binding(
-    bind: Callable[[], Binding], original: Callable[..., None]
-) -> Callable[..., None]:
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            self.__dict__[_ATTRIBUTE] = bind()
-        except Exception:
-            _guard.report('binding the trace to a request context')
-        original(self, *args, **kwargs)
-
-    return __init__
-
-
 def _request_id(original: Callable[[], str]) -> Callable[[], str]:
     @functools.wraps(original)
     def generate_request_id() -> str:
@@ -194,7 +195,7 @@ def _restoring(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             span: Any = _context().get(_SPAN_KEY)
             # Nearly always one is active, and is not what was restored.
-            if (
+            if type(span) is not _Unrecorded and (
                 span is None
                 or type(span) is _Restored
                 or not span.get_span_context()[_current.VALID]

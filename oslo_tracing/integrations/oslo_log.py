@@ -111,11 +111,9 @@ def _ids(values: dict[str, Any]) -> tuple[str, str]:
         # from the package, which would be asked for it each time.
         import oslo_tracing._current as _current
 
-        current = _current.context()
-        span: Any = current.get(_current.SPAN_KEY)
-        known: Any = current.get(_current.UNRECORDED)
-        if known is not None and known.span is span:
-            return known.traceparent[3:35], known.traceparent[36:52]
+        span: Any = _current.context().get(_current.SPAN_KEY)
+        if type(span) is _current.Unrecorded:
+            return span.traceparent[3:35], span.traceparent[36:52]
         active: Any = None if span is None else span.get_span_context()
         if active is None or not active[_current.VALID]:
             from oslo_tracing import context as tracing_context

@@ -21,7 +21,6 @@ for each message.
 from __future__ import annotations
 
 from typing import Any
-from typing import Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -36,8 +35,6 @@ from oslo_tracing.propagation import w3c
 
 _SPAN_KEY = _current.SPAN_KEY
 _BAGGAGE_KEY = _current.BAGGAGE_KEY
-_SAMPLED: Final = trace.TraceFlags.SAMPLED
-_FLAGS: Final = _current.FLAGS
 _STATE = _current.STATE
 _VALID = _current.VALID
 _Incoming = incoming.Incoming
@@ -46,11 +43,14 @@ _Context = otel_context.Context
 _NonRecordingSpan = trace.NonRecordingSpan
 _NO_STATE = trace.DEFAULT_TRACE_STATE
 _NO_TRACESTATE = w3c.NO_TRACESTATE
+_OURS = w3c.OURS
 _TRACEPARENT = messages.TRACEPARENT
 #: Keys that the context of nearly no message has.
 _BESIDE = frozenset(
     (messages.TRACESTATE, messages.BAGGAGE, osprofiler.TRACE_INFO)
 )
+_Unrecorded = _current.Unrecorded
+_is_dropped = w3c.is_dropped
 _new = tuple.__new__
 _parse = w3c.parse
 
@@ -79,18 +79,14 @@ class Carrying:
             kept = ctxt.copy()
             traceparent = kept.pop(_TRACEPARENT, None)
             if traceparent is not None and kept.keys().isdisjoint(_BESIDE):
-                sender = _parse(traceparent, None, self._marks_messages)
+                ours = self._marks_messages
+                if drops and _is_dropped(traceparent):
+                    state = _OURS if ours else _NO_TRACESTATE
+                    return _Unrecorded(traceparent, True, state), kept
+                sender = _parse(traceparent, None, ours)
                 if sender is None:
                     return _NOBODY, kept
                 span = _NonRecordingSpan(sender)
-                if drops and not sender[_FLAGS] & _SAMPLED:
-                    if not (
-                        # It is what we would write.
-                        traceparent[:3] == '00-'
-                        and traceparent[-3:] in ('-00', '-02')
-                    ):
-                        traceparent = w3c.format_traceparent(sender)
-                    return _current.Unrecorded(span, traceparent), kept
                 # The same as by its name, without a call.
                 fields = (
                     _Context({_SPAN_KEY: span}),

@@ -40,9 +40,15 @@ _LARGE_MEMBER = 128
 #: What 32 members of the largest size can take, and some white space.
 _MAX_TRACESTATE_READ = _MAX_MEMBERS * 516
 
-#: Of version 00.
-_LENGTH = 55
-_CHARACTERS = '0123456789abcdef-'
+# No other way to write numbers of this size takes less.
+_WRITTEN = '00-%032x-%016x-0%d'
+#: What becomes of a traceparent where each hexadecimal digit becomes an x.
+_DIGITS = {ord(digit): 'x' for digit in '0123456789abcdef'} | {ord('x'): '?'}
+_SHAPE = f'{"x" * 2}-{"x" * 32}-{"x" * 16}-{"x" * 2}'
+#: Some digits more than nearly any id has in a row.
+_ZEROS = '0' * 16
+#: What ends one of whom nobody records, as version 00 has it.
+_DROPPED = frozenset(('-00', '-02'))
 _LATER_TRACEPARENT = _regex.late(
     r'(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|\Z)'
 )
@@ -159,14 +165,7 @@ def parse(
         return None
     # Mostly. A regular expression is slow where none was used for a while,
     # as at the start of a request.
-    if (
-        len(traceparent) == _LENGTH
-        and traceparent[:3] == '00-'
-        and traceparent[35] == '-'
-        and traceparent[52] == '-'
-        and traceparent.count('-') == 3
-        and not traceparent.strip(_CHARACTERS)
-    ):
+    if traceparent[:3] == '00-' and traceparent.translate(_DIGITS) == _SHAPE:
         trace_id = int(traceparent[3:35], 16)
         span_id = int(traceparent[36:52], 16)
         flags = _FLAGS[traceparent[53:]]
@@ -183,6 +182,21 @@ def parse(
     if ours:
         state = with_mark(state, True)
     return _current.span_context(trace_id, span_id, True, flags, state)
+
+
+def is_dropped(traceparent: Any) -> bool:
+    """Say whether this names a span that is not recorded, as we write it.
+
+    :param traceparent: what the carrier holds, of whatever type.
+    :returns: False also where :func:`parse` has to look at it.
+    """
+    return (
+        type(traceparent) is str
+        and traceparent[52:] in _DROPPED
+        and traceparent[:3] == '00-'
+        and traceparent.translate(_DIGITS) == _SHAPE
+        and _ZEROS not in traceparent
+    )
 
 
 def _later(traceparent: str) -> tuple[int, int, trace.TraceFlags] | None:
@@ -278,13 +292,23 @@ def format_traceparent(span_context: trace.SpanContext) -> str:
 
     :param span_context: a valid one.
     """
-    # It is a tuple, whose properties take as long as the rest of this. No
-    # other way to write numbers of this size takes less.
-    return '00-%032x-%016x-0%d' % (  # noqa: UP031
+    # It is a tuple, whose properties take as long as the rest of this.
+    return _WRITTEN % (
         span_context[0],
         span_context[_SPAN_ID],
         span_context[_TRACE_FLAGS] & _KNOWN_FLAGS,
     )
+
+
+def unrecorded(
+    trace_id: int,
+    span_id: int,
+    flags: trace.TraceFlags,
+    state: trace.TraceState,
+) -> _current.Unrecorded:
+    """Return a span of this process that nobody records."""
+    traceparent = _WRITTEN % (trace_id, span_id, flags & _KNOWN_FLAGS)
+    return _current.Unrecorded(traceparent, False, state)
 
 
 def format_tracestate(span_context: trace.SpanContext) -> str | None:

@@ -151,8 +151,9 @@ class Attached:
             if not self._drops(sender):
                 return None
             self._drops_all = True
-        active: Any = sent.context[_SPAN_KEY]
-        found = _current.Unrecorded(active, w3c.format_traceparent(sender))
+        found = _current.Unrecorded(
+            w3c.format_traceparent(sender), True, sender.trace_state
+        )
         return context.unrecorded_root(found, sent.context)
 
     def stop(self) -> None:

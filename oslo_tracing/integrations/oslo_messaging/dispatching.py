@@ -125,9 +125,11 @@ class Receiving(attached.Attached, abc.ABC):
             incoming.ctxt, self.is_rpc, self._drops_all
         )
         message = incoming.message
-        if not (
-            type(message) is dict or isinstance(message, Mapping)
-        ) or not self._is_wanted(_current.context(), neighbours.RECEIVING):
+        if not (type(message) is dict or isinstance(message, Mapping)):
+            return None
+        where = _current.context()
+        # Mostly nothing is active here.
+        if where and not self._is_wanted(where, neighbours.RECEIVING):
             return None
         if isinstance(sent, _Unrecorded):
             current = context.unrecorded_root(sent, _EMPTY)

@@ -50,8 +50,9 @@ class UsualTest(database.TestCase):
     def _unrecorded(self):
         """Be in a request of which nothing is recorded."""
         found = _current.Unrecorded(
-            trace.NonRecordingSpan(_NAMED),
             f'00-{_NAMED.trace_id:032x}-{_NAMED.span_id:016x}-00',
+            False,
+            _NAMED.trace_state,
         )
         token = _current.attach(
             context.unrecorded_root(found, otel_context.Context())

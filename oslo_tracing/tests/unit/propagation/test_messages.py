@@ -27,6 +27,7 @@ import testtools
 
 from oslo_tracing import _current
 from oslo_tracing import propagation
+from oslo_tracing.propagation import w3c
 
 TRACE = '0af7651916cd43dd8448eb211c80319c'
 SPAN = 'b7ad6b7169203331'
@@ -361,32 +362,48 @@ class MessagesTest(testtools.TestCase):
                 self.assertIsNot(ctxt, kept)
 
     def test_of_whom_nobody_records_only_the_span_is_taken(self):
-        ids = f'{TRACE}-{SPAN}'
-        for value, told in (
-            (f'00-{ids}-00', f'00-{ids}-00'),
-            (f'00-{ids}-02', f'00-{ids}-02'),
-            (f'00-{ids}-fe', f'00-{ids}-02'),
-            (f'00-{ids}-fc', f'00-{ids}-00'),
-            (f'cc-{ids}-00', f'00-{ids}-00'),
-            (f'cc-{ids}-00-00', f'00-{ids}-00'),
-        ):
+        for flags in (0x00, 0x02):
+            value = f'00-{TRACE}-{SPAN}-{flags:02x}'
+
             sent, kept = self.formats.taken(
                 {'user': 'a', 'traceparent': value}, True, True
             )
 
             self.assertIsInstance(sent, _current.Unrecorded)
-            self.assertEqual(told, sent.traceparent)
+            self.assertEqual(value, sent.traceparent)
             self.assertEqual(
-                (int(TRACE, 16), int(SPAN, 16)),
-                sent.span.get_span_context()[:2],
+                w3c.parse_traceparent(value), sent.get_span_context()
             )
+            self.assertFalse(sent.is_recording())
             self.assertEqual({'user': 'a'}, kept)
+
+    def test_a_zero_id_or_another_letter_names_nobody(self):
+        value = f'00-{TRACE}-{SPAN}-00'
+        for bad in (
+            f'00-{"0" * 32}-{SPAN}-00',
+            f'00-{TRACE}-{"0" * 16}-00',
+            value.upper(),
+            *(
+                value[:at] + letter + value[at + 1 :]
+                for at in range(len(value))
+                for letter in 'xX?g \u0660-'
+                if value[at] != letter
+            ),
+        ):
+            sent, kept = self.formats.taken({'traceparent': bad}, True, True)
+
+            self.assertIsNone(sent.span_context, bad)
+            self.assertEqual({}, kept)
 
     def test_of_others_all_is_taken(self):
         for ctxt in (
             {},
             {'traceparent': TRACEPARENT},
             {'traceparent': f'00-{TRACE}-{"0" * 16}-00'},
+            {'traceparent': f'00-{TRACE}-{SPAN}-fe'},
+            {'traceparent': f'00-{"0" * 16}{TRACE[16:]}-{SPAN}-00'},
+            {'traceparent': f'cc-{TRACE}-{SPAN}-00'},
+            {'traceparent': f'cc-{TRACE}-{SPAN}-00-00'},
             {'traceparent': TRACEPARENT[:-2] + '00', 'tracestate': 'a=1'},
             {'traceparent': TRACEPARENT[:-2] + '00', 'baggage': 'a=1'},
         ):
