@@ -43,8 +43,9 @@ _MAX_TRACESTATE_READ = _MAX_MEMBERS * 516
 # No other way to write numbers of this size takes less.
 _WRITTEN = '00-%032x-%016x-0%d'
 #: What becomes of a traceparent where each hexadecimal digit becomes an x.
-_DIGITS = {ord(digit): 'x' for digit in '0123456789abcdef'} | {ord('x'): '?'}
-_SHAPE = f'{"x" * 2}-{"x" * 32}-{"x" * 16}-{"x" * 2}'
+_DIGITS = bytes.maketrans(b'0123456789abcdefx', b'x' * 16 + b'?')
+_SHAPE = b'-'.join((b'x' * 2, b'x' * 32, b'x' * 16, b'x' * 2))
+_LENGTH = len(_SHAPE)
 #: Some digits more than nearly any id has in a row.
 _ZEROS = '0' * 16
 #: What ends one of whom nobody records, as version 00 has it.
@@ -165,7 +166,12 @@ def parse(
         return None
     # Mostly. A regular expression is slow where none was used for a while,
     # as at the start of a request.
-    if traceparent[:3] == '00-' and traceparent.translate(_DIGITS) == _SHAPE:
+    if (
+        len(traceparent) == _LENGTH
+        and traceparent[:3] == '00-'
+        and traceparent.isascii()
+        and traceparent.encode().translate(_DIGITS) == _SHAPE
+    ):
         trace_id = int(traceparent[3:35], 16)
         span_id = int(traceparent[36:52], 16)
         flags = _FLAGS[traceparent[53:]]
@@ -194,7 +200,8 @@ def is_dropped(traceparent: Any) -> bool:
         type(traceparent) is str
         and traceparent[52:] in _DROPPED
         and traceparent[:3] == '00-'
-        and traceparent.translate(_DIGITS) == _SHAPE
+        and traceparent.isascii()
+        and traceparent.encode().translate(_DIGITS) == _SHAPE
         and _ZEROS not in traceparent
     )
 
