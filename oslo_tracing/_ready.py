@@ -74,7 +74,6 @@ class Tracer(trace.Tracer):
         own: dict[str, Any] | None = None,
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
-        end_time: int | None = None,
     ) -> trace.Span:
         """Start a span of which all is known but its ids and times.
 
@@ -85,9 +84,19 @@ class Tracer(trace.Tracer):
             longer than the limit for attributes.
         :param links: to other spans.
         :param start_time: nanoseconds since the epoch, by default now.
-        :param end_time: the same, of one that has ended: nobody is to see
-            it before that.
         """
+
+    def add_ready(
+        self,
+        ready: Ready,
+        where: otel_context.Context,
+        own: dict[str, Any] | None,
+        start_time: int,
+        end_time: int,
+    ) -> None:
+        """Add a span that has ended already, as for :meth:`start_ready`."""
+        span = self.start_ready(ready, where, own, None, start_time)
+        span.end(end_time)
 
 
 def starter(tracer: trace.Tracer) -> Callable[..., trace.Span]:
@@ -101,9 +110,8 @@ def starter(tracer: trace.Tracer) -> Callable[..., trace.Span]:
         own: dict[str, Any] | None = None,
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
-        end_time: int | None = None,
     ) -> trace.Span:
-        span = tracer.start_span(
+        return tracer.start_span(
             ready.name,
             where,
             ready.kind,
@@ -112,8 +120,5 @@ def starter(tracer: trace.Tracer) -> Callable[..., trace.Span]:
             links,
             start_time,
         )
-        if end_time is not None:
-            span.end(end_time)
-        return span
 
     return start_ready

@@ -246,4 +246,6 @@ class _Tracer(_ready.Tracer):
         self.start_ready = (  # type: ignore[method-assign]
             _ready.starter(tracer)
         )
+        if isinstance(tracer, _ready.Tracer):
+            self.add_ready = tracer.add_ready  # type: ignore[method-assign]
         return tracer

@@ -34,6 +34,8 @@ from oslo_tracing import settings as settings_module
 class _Memory(sdk_trace.SpanProcessor):
     """Keeps what the exporters would be given."""
 
+    only_exports = True
+
     def __init__(self) -> None:
         self.spans: list[sdk_trace.ReadableSpan] = []
         self._cleaner: _clean.Cleaner | None = None

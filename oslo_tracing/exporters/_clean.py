@@ -40,6 +40,7 @@ from oslo_tracing import attributes as names
 from oslo_tracing.exporters import _copies
 from oslo_tracing.exporters import _hide
 from oslo_tracing.exporters import _values
+from oslo_tracing.tracer import _recorded
 from oslo_tracing.tracer import _span
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ _MAX_TIME: Final = 2**63 - 1
 # Tracers of ours that are remembered.
 _MAX_KNOWN: Final = 256
 _NOBODY: Final[dict[int, Any]] = {}
+_OF_OURS: Final = (_span.Span, _recorded.Ended)
 
 
 class Cleaner:
@@ -107,9 +109,10 @@ class Cleaner:
         self._look_at_globs()
         as_they_are = self._known if self._is_excluded is None else _NOBODY
         found: list[sdk_trace.ReadableSpan] = []
+        span: Any
         for span in spans:
             if (
-                type(span) is _span.Span
+                type(span) in _OF_OURS
                 and not span.rough
                 and id(span.shared) in as_they_are
             ):
@@ -173,12 +176,12 @@ class Cleaner:
             return span
         return _copies.Span(span, kind=trace.SpanKind(span.kind), **fields)
 
-    def _is_plain(self, span: sdk_trace.ReadableSpan) -> bool:
+    def _is_plain(self, span: Any) -> bool:
         """Whether a span is one of the many that need no second look.
 
         Attributes and name of one of ours were looked at when they were set.
         """
-        if type(span) is _span.Span:
+        if type(span) in _OF_OURS:
             return not span.rough and (
                 id(span.shared) in self._known or self._is_known(span)
             )
@@ -205,7 +208,7 @@ class Cleaner:
             and type(span.kind) is trace.SpanKind
         )
 
-    def _is_known(self, span: _span.Span) -> bool:
+    def _is_known(self, span: _recorded.Recorded) -> bool:
         """Whether what a span has in common with others is clean."""
         if span.length_limit > self._limit:
             return False

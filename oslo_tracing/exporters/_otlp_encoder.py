@@ -32,6 +32,7 @@ from opentelemetry import trace
 from oslo_tracing import _current
 from oslo_tracing import _ready
 from oslo_tracing.exporters import _protobuf
+from oslo_tracing.tracer import _recorded
 from oslo_tracing.tracer import _span
 
 # SpanFlags of trace.proto; the lowest byte are the flags of W3C.
@@ -81,6 +82,7 @@ _UNSET_ENDS: Final = {
 _KEPT: Final = 64
 
 # What every span asks for: looked up once.
+_Ended: Final = _recorded.Ended
 _Span: Final = _span.Span
 _NOT_SET: Final = _span.NOT_SET
 _SPAN_ID: Final = _current.SPAN_ID
@@ -117,14 +119,17 @@ class Encoder:
         groups: list[tuple[Any, list[tuple[Any, list[bytes]]]]] = []
         nearest: dict[Any, list[bytes]] = {}
         near: Any
+        span: Any
         for span in spans:
             try:
                 # By identity first: the SDK hashes a resource by dumping it.
-                if type(span) is _Span:
+                kind = type(span)
+                if kind is _Ended:
                     near = id(span.shared)
-                    data = (
-                        self._span(span) if span.rough else self._plain(span)
-                    )
+                    data = self._ended(span)
+                elif kind is _Span and not span.rough:
+                    near = id(span.shared)
+                    data = self._plain(span)
                 else:
                     near = id(span.resource), id(span.instrumentation_scope)
                     data = self._span(span)
@@ -155,6 +160,33 @@ class Encoder:
             whole = b''.join(body)
             message += (b'\n', _varint(len(whole)), whole)
         return b''.join(message)
+
+    def _ended(self, span: _recorded.Ended) -> bytes:
+        """Encode one that had ended when it was made; there are most of it."""
+        above: Any = span._parent
+        trace_id, above_id, _remote, flags, _state, _valid = above
+        ready, found = span.ready, span.own
+        named, shared = ready.encoded or self._known(ready)
+        if not found.keys().isdisjoint(ready.attributes):
+            found, shared = {**ready.attributes, **found}, b''
+        return b''.join(
+            (
+                _ids_below(
+                    b'\n\x10',
+                    trace_id >> 64,
+                    trace_id & _LOW,
+                    b'\x12\x08',
+                    span.span_id,
+                    b'"\x08',
+                    above_id,
+                ),
+                named,
+                _times(b'9', span._start_time, b'A', span._end_time),
+                shared,
+                *self._pairs.simple(found),
+                _UNSET_ENDS[flags],
+            )
+        )
 
     def _plain(self, span: _span.Span) -> bytes:
         """Encode one of ours that has only what nearly all have."""

@@ -165,8 +165,6 @@ class Usual:
                 rows,
                 known.is_write,
             ):
-                self._tracer.start_ready(
-                    known.ready, where, own, None, started, ended
-                )
+                self._tracer.add_ready(known.ready, where, own, started, ended)
         except Exception:
             _guard.report('recording an SQL statement')

@@ -69,6 +69,7 @@ class Shared:
         parent in a forked child.
     :ivar scope: who records.
     :ivar processors: get every span that has ended, by its ``finish``.
+    :ivar span_id: makes one.
     :ivar describe: gives the attributes of an exception's event.
     :ivar attributes: how many a span has at most.
     :ivar attribute_length: characters of a text in those of a span.
@@ -82,6 +83,7 @@ class Shared:
     resource: resources.Resource
     scope: instrumentation.InstrumentationScope
     processors: Any
+    span_id: Callable[[], int]
     describe: Callable[[BaseException], dict[str, Any]]
     attributes: int
     attribute_length: int

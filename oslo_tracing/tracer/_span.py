@@ -21,9 +21,7 @@ import types as builtin_types
 from typing import Any
 from typing import Final
 
-from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
-from opentelemetry.sdk.util import instrumentation
 from opentelemetry import trace
 from opentelemetry.util import types
 
@@ -32,14 +30,14 @@ from oslo_tracing import _ready
 from oslo_tracing import attributes as names
 from oslo_tracing.tracer import _attributes
 from oslo_tracing.tracer import _parts
+from oslo_tracing.tracer import _recorded
 
 # Where the SDK tells the same.
 LOG = logging.getLogger('opentelemetry.sdk.trace')
 
 _UNSET: Final = trace.StatusCode.UNSET
 _OK: Final = trace.StatusCode.OK
-#: Of a span whose status nobody has set.
-NOT_SET: Final = trace.Status(_UNSET)
+NOT_SET: Final = _recorded.NOT_SET
 _OPEN: Final = object()
 #: Of an ended span that has neither events nor links; never added to.
 NOTHING: Final[dict[Any, Any]] = {}
@@ -53,7 +51,7 @@ RECORD_ERROR: Final = 1
 SET_STATUS: Final = 2
 
 
-class Span(trace.Span, sdk_trace.ReadableSpan):
+class Span(trace.Span, _recorded.Recorded):
     """A span that is recorded, and after its end the record itself.
 
     Made by a tracer, for one use. Of several threads that use one span each
@@ -103,7 +101,6 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         'shared',
     )
 
-    own: dict[str, Any]
     _kind: trace.SpanKind
     _status: trace.Status
 
@@ -149,13 +146,6 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         return self._end_time is None
 
     @property
-    def attributes(self) -> types.Attributes:
-        found = self.own
-        if self.ready is not None:
-            found = {**self.ready.attributes, **found}
-        return builtin_types.MappingProxyType(found)
-
-    @property
     def events(self) -> tuple[sdk_trace.Event, ...]:
         return tuple(self._all(_parts.Event)) if self._more else ()
 
@@ -164,33 +154,8 @@ class Span(trace.Span, sdk_trace.ReadableSpan):
         return tuple(self._all(_parts.Link)) if self._more else ()
 
     # As the SDK's own code asks for them.
-    _attributes = attributes
     _events = events
     _links = links
-
-    @property
-    def length_limit(self) -> int:
-        """The longest text that its attributes may have, in characters."""
-        return self.shared.attribute_length
-
-    @property
-    def resource(self) -> resources.Resource:
-        return self.shared.resource
-
-    def belong_to(self, resource: resources.Resource) -> None:
-        """Tell what this process is, for all spans of the same tracer.
-
-        A tracer that a parent has made knows the parent's.
-        """
-        self.shared.resource = resource
-
-    @property
-    def instrumentation_scope(self) -> instrumentation.InstrumentationScope:
-        return self.shared.scope
-
-    @property
-    def instrumentation_info(self) -> Any:
-        return _parts.info(self.shared.scope)
 
     @property
     def dropped_attributes(self) -> int:

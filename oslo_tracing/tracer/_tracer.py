@@ -33,6 +33,7 @@ from oslo_tracing import _current
 from oslo_tracing import _ready
 from oslo_tracing.tracer import _attributes
 from oslo_tracing.tracer import _parts
+from oslo_tracing.tracer import _recorded
 from oslo_tracing.tracer import _span
 
 _SAMPLED: Final = int(trace.TraceFlags.SAMPLED)
@@ -48,6 +49,7 @@ _ON_ERROR: Final = _span.RECORD_ERROR | _span.SET_STATUS
 _SPAN_KEY: Final = _current.SPAN_KEY
 _new: Final = tuple.__new__
 _Context: Final = trace.SpanContext
+_Ended: Final = _recorded.Ended
 _Span: Final = _span.Span
 _NO_STATE: Final = trace.DEFAULT_TRACE_STATE
 _INTERNAL: Final = trace.SpanKind.INTERNAL
@@ -67,6 +69,9 @@ class Processors(sdk_trace.SynchronousMultiSpanProcessor):
         self.starting_roots: tuple[Any, ...] = ()
         #: Called with a span that has ended.
         self.finish: Callable[[Any], None] = self._finish_all
+        #: Nobody sees a span before it has ended, or looks at more of it
+        #: than what can be read.
+        self.only_export = False
         self._ending: tuple[Any, ...] = ()
         self._at_end: tuple[Any, ...] = ()
 
@@ -86,6 +91,9 @@ class Processors(sdk_trace.SynchronousMultiSpanProcessor):
         if len(self._at_end) == 1 and not self._ending:
             # Mostly ours is the only one.
             self.finish = self._at_end[0].on_end
+        self.only_export = not (self.starting or self._ending) and all(
+            getattr(one, 'only_exports', False) for one in self._at_end
+        )
 
     def _finish_all(self, span: Any) -> None:
         for processor in self._ending:
@@ -145,6 +153,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             resource=resource,
             scope=scope,
             processors=processors,
+            span_id=ids.generate_span_id,
             describe=describe,
             attributes=_limit(limits.max_span_attributes),
             attribute_length=_limit(limits.max_span_attribute_length),
@@ -199,12 +208,9 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         own: dict[str, Any] | None = None,
         links: Sequence[trace.Link] | None = None,
         start_time: int | None = None,
-        end_time: int | None = None,
     ) -> trace.Span:
         if ready.whole_for is not self._quick or links:
-            return self._start_checked(
-                ready, where, own, links, start_time, end_time
-            )
+            return self._start_checked(ready, where, own, links, start_time)
         above: Any = where.get(_SPAN_KEY)
         if type(above) is _Span and not above.rough:
             # Nearly always: one more below one of ours, which is sampled.
@@ -213,7 +219,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             parent = self._caller(above, where)
             if parent is None:
                 return self._start_checked(
-                    ready, where, own, links, start_time, end_time
+                    ready, where, own, links, start_time
                 )
         trace_id, _id, _remote, flags, state, _valid = parent
         ids = (trace_id, self._span_id(), False, flags, state, True)
@@ -230,18 +236,38 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             _ON_ERROR,
             ready,
         )
-        processors = self._processors
-        if processors.starting:
-            for processor in processors.starting:
-                processor.on_start(span, parent_context=where)
-            if end_time is not None:
-                span.end(end_time)
-        elif end_time is not None:
-            # Nobody else knows of it.
-            span._end_time = end_time
-            span._more = _span.NOTHING
-            processors.finish(span)
+        for processor in self._processors.starting:
+            processor.on_start(span, parent_context=where)
         return span
+
+    def add_ready(
+        self,
+        ready: _ready.Ready,
+        where: otel_context.Context,
+        own: dict[str, Any] | None,
+        start_time: int,
+        end_time: int,
+    ) -> None:
+        above: Any = where.get(_SPAN_KEY)
+        processors = self._processors
+        if (
+            type(above) is _Span
+            and not above.rough
+            and ready.whole_for is self._quick
+            and processors.only_export
+        ):
+            processors.finish(
+                _Ended(
+                    ready,
+                    own or {},
+                    above._context,
+                    start_time,
+                    end_time,
+                    self._shared,
+                )
+            )
+            return
+        super().add_ready(ready, where, own, start_time, end_time)
 
     def _caller(
         self, above: Any, where: otel_context.Context
@@ -273,7 +299,6 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
         own: dict[str, Any] | None,
         links: Sequence[trace.Link] | None,
         start_time: int | None,
-        end_time: int | None,
     ) -> trace.Span:
         if ready.checked_for is not self._shared:
             self._check(ready)
@@ -284,7 +309,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             # change what it was given.
             shared = None
             attributes, own = {**attributes, **(own or {})}, None
-        span = self._started(
+        return self._started(
             ready.name,
             ready.kind,
             where,
@@ -295,9 +320,6 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             start_time,
             _ON_ERROR,
         )
-        if end_time is not None:
-            span.end(end_time)
-        return span
 
     def _check(self, ready: _ready.Ready) -> None:
         """See whether spans of this tracer may share what is ready."""

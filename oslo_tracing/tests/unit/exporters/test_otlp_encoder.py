@@ -32,6 +32,7 @@ from oslo_tracing.exporters import otlp
 from oslo_tracing import fixture
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
+from oslo_tracing.tracer import _recorded
 
 _ALPHABET = 'ab/_-. =,"\\\x00\x7f\u00e9\u20ac\u2028\U0001f600'
 _KEYS = ('http.route', 'db.query.text', 'n', 'k\u00e9y', 'x' * 127, '')
@@ -472,6 +473,49 @@ class OwnSpansTest(_Case):
         encoder = _otlp_encoder.Encoder()
         for seed in range(12):
             spans = self._recorded(seed)
+            self.assertEqual(60, len(spans))
+            self._check(spans, encoder)
+            self._check(spans)
+
+    def _added(self, seed):
+        """Return spans that had ended when they were made."""
+        some = random.Random(seed)
+        recorder = self.useFixture(fixture.SpanRecorder('none'))
+        tracer = recorder.tracing.tracer('a')
+        tracer.start_span('first', context.Context()).end()
+        ready = [
+            _ready.Ready(
+                some.choice(('', 'SELECT instances')),
+                some.choice(list(trace.SpanKind)),
+                {
+                    some.choice(('a', 'b', 'n')): some.choice(
+                        ('', 'text', 7, -1, True, 1.5, ('a', 'b'))
+                    )
+                    for _ in range(some.randrange(5))
+                },
+            )
+            for _ in range(6)
+        ]
+        near = tracer.start_span('near', context.Context())
+        where = trace.set_span_in_context(near, context.Context())
+        for one in ready:
+            # Whether it is whole is found out by the first.
+            tracer.start_ready(one, where)
+        for number in range(60):
+            tracer.add_ready(
+                some.choice(ready),
+                where,
+                some.choice((None, {'rows': number}, {'n': 2**63 - 1})),
+                some.choice((5, 2**62)),
+                2**62 + number,
+            )
+        return recorder.finished[1:]
+
+    def test_so_is_what_had_ended_when_it_was_made(self):
+        encoder = _otlp_encoder.Encoder()
+        for seed in range(12):
+            spans = self._added(seed)
+            self.assertEqual({_recorded.Ended}, set(map(type, spans)))
             self.assertEqual(60, len(spans))
             self._check(spans, encoder)
             self._check(spans)

@@ -223,7 +223,7 @@ class _Broken:
         self.asked += 1
         raise RuntimeError('broken on purpose')
 
-    start_ready = start_span
+    start_ready = add_ready = start_span
 
 
 class BrokenTracerTest(base.TestCase):
