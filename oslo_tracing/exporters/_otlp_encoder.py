@@ -162,13 +162,16 @@ class Encoder:
         return b''.join(message)
 
     def _ended(self, span: _recorded.Ended) -> bytes:
-        """Encode one that had ended when it was made; there are most of it."""
+        """Encode one that had ended when it was made; most are such."""
         above: Any = span._parent
         trace_id, above_id, _remote, flags, _state, _valid = above
         ready, found = span.ready, span.own
         named, shared = ready.encoded or self._known(ready)
-        if not found.keys().isdisjoint(ready.attributes):
-            found, shared = {**ready.attributes, **found}, b''
+        own: Sequence[bytes] = ()
+        if found:
+            if not found.keys().isdisjoint(ready.attributes):
+                found, shared = {**ready.attributes, **found}, b''
+            own = self._pairs.simple(found)
         return b''.join(
             (
                 _ids_below(
@@ -183,7 +186,7 @@ class Encoder:
                 named,
                 _times(b'9', span._start_time, b'A', span._end_time),
                 shared,
-                *self._pairs.simple(found),
+                *own,
                 _UNSET_ENDS[flags],
             )
         )

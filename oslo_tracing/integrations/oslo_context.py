@@ -52,11 +52,11 @@ class Binding(str):
     that any of these can handle, and equal to every other, for two contexts
     do not differ by the spans that they were made in.
 
-    :ivar span: has the span context; none that is recorded, which would be
-        kept as long.
+    :ivar to: the span context, or the span that has it. None that is
+        recorded, which would be kept as long.
     """
 
-    span: trace.Span
+    to: trace.SpanContext | _current.Unrecorded
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, str)
@@ -79,7 +79,7 @@ class Binding(str):
 
 #: Of what was made in no trace.
 _UNBOUND = Binding()
-_UNBOUND.span = trace.INVALID_SPAN
+_UNBOUND.to = trace.INVALID_SPAN_CONTEXT
 
 
 class _Binder:
@@ -92,7 +92,7 @@ class _Binder:
 
     def __init__(self) -> None:
         # Another thread may change it any time.
-        self._last = (trace.INVALID_SPAN_CONTEXT, _UNBOUND)
+        self._last = _UNBOUND
 
     def around(self, original: Callable[..., None]) -> Callable[..., None]:
         """Wrap ``RequestContext.__init__``."""
@@ -103,7 +103,7 @@ class _Binder:
                 if type(span) is _Unrecorded:
                     # As quick as to see whether there is one already.
                     bound = Binding(span.traceparent)
-                    bound.span = span
+                    bound.to = span
                 else:
                     bound = self._bound_to(span)
                 made.__dict__[_ATTRIBUTE] = bound
@@ -117,14 +117,14 @@ class _Binder:
         if span is None:
             return _UNBOUND
         span_context = span.get_span_context()
-        of, last = self._last
-        if of is span_context:
+        last = self._last
+        if last.to is span_context:
             return last
         if not span_context[_current.VALID]:
             return _UNBOUND
         made = Binding(w3c.format_traceparent(span_context))
-        made.span = trace.NonRecordingSpan(span_context)
-        self._last = span_context, made
+        made.to = span_context
+        self._last = made
         return made
 
 
@@ -137,13 +137,16 @@ def bound_to(request_context: Any) -> trace.SpanContext | None:
         bound = vars(request_context).get(_ATTRIBUTE)
     except TypeError:
         return None
+    found: Any
     if isinstance(bound, Binding):
-        found: trace.SpanContext | None = bound.span.get_span_context()
+        found = bound.to
+        if type(found) is _Unrecorded:
+            found = found.get_span_context()
     else:
         found = w3c.parse_traceparent(bound)
     if found is None or not found[_current.VALID]:
         return None
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
