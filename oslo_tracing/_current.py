@@ -191,8 +191,10 @@ class Unrecorded(trace.NonRecordingSpan):
             )
         return read
 
-    def __repr__(self) -> str:
-        return f'NonRecordingSpan({self.get_span_context()!r})'
+    @property
+    def _context(self) -> trace.SpanContext:  # type: ignore[override]
+        # Where its class has it.
+        return self.get_span_context()
 
 
 class UnrecordedContext(otel_context.Context):

@@ -382,12 +382,10 @@ class Carried:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self._load = (
-            to_carry()
-            if _context() or _STORE.get() is not None
-            # Mostly, in a thread that takes messages from the bus.
-            else _NOTHING
-        )
+        # Mostly there is nothing, in a thread that takes messages from the
+        # bus: to_carry() would say the same.
+        is_empty = not _context() and _STORE.get() is None
+        self._load = _NOTHING if is_empty else to_carry()
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         current, request_context = self._load

@@ -56,7 +56,8 @@ _MAX_TIME: Final = 2**63 - 1
 # Tracers of ours that are remembered.
 _MAX_KNOWN: Final = 256
 _NOBODY: Final[dict[int, Any]] = {}
-_OF_OURS: Final = (_span.Span, _recorded.Ended)
+_Ended: Final = _recorded.Ended
+_OF_OURS: Final = (_span.Span, _Ended)
 
 
 class Cleaner:
@@ -111,8 +112,11 @@ class Cleaner:
         found: list[sdk_trace.ReadableSpan] = []
         span: Any
         for span in spans:
+            kind = type(span)
+            if kind is _Ended:
+                span.identify()
             if (
-                type(span) in _OF_OURS
+                kind in _OF_OURS
                 and not span.rough
                 and id(span.shared) in as_they_are
             ):
@@ -143,7 +147,9 @@ class Cleaner:
         found = span.attributes or {}
         events = span.events
         links = span.links
-        context = self._context(_required(span.context))
+        # One of ours may make it each time.
+        given = span.context
+        context = self._context(_required(given))
         parent = self._context(span.parent)
         fields = {
             'name': _name(span.name),
@@ -161,7 +167,7 @@ class Cleaner:
         }
         if (
             fields['name'] is span.name
-            and context is span.context
+            and context is given
             and parent is span.parent
             and fields['resource'] is span.resource
             and fields['attributes'] is found

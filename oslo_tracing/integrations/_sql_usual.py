@@ -42,7 +42,7 @@ _ROWS = names.OPENSTACK_DB_ROWS
 _SAMPLED = trace.TraceFlags.SAMPLED
 _SPAN_KEY = _current.SPAN_KEY
 _THEIRS = _sql_notes.THEIRS
-_UNRECORDED = _current.UnrecordedContext
+_UnrecordedContext = _current.UnrecordedContext
 _VALID = _current.VALID
 _context = _current.context
 _suppresses_nothing = frozenset(
@@ -82,7 +82,7 @@ class Usual:
         try:
             where = _context()
             compiled = context.compiled
-            if type(where) is _UNRECORDED:
+            if type(where) is _UnrecordedContext:
                 if (
                     compiled is None
                     or getattr(compiled.statement, '__visit_name__', '')

@@ -72,8 +72,9 @@ class Carrying:
         :param rpc: OSProfiler can be in it, too.
         :param drops: nothing is recorded below senders who do not.
         :returns: what the sender said, or its span where that is all that
-            matters, as nothing is recorded below it; and the context as the
-            service knows it, of :func:`without_keys`.
+            matters, as nothing is recorded below it, and it is written as
+            nearly all write it; and the context as the service knows it, of
+            :func:`without_keys`.
         """
         if type(ctxt) is dict and self._readers:
             kept = ctxt.copy()

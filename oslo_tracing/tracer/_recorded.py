@@ -49,6 +49,9 @@ class Recorded(sdk_trace.ReadableSpan):
     rough: bool
     shared: _parts.Shared
 
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(name={self._name!r}, {self._context})'
+
     @property
     def attributes(self) -> types.Attributes:
         found = self.own
@@ -97,16 +100,17 @@ class Ended(Recorded):
     :param start_time: nanoseconds since the epoch.
     :param end_time: the same.
     :param shared: what it has in common with others.
+    :ivar span_id: its id, 0 as long as it has none.
     """
 
     __slots__ = (
         '_end_time',
         '_parent',
-        '_span_id',
         '_start_time',
         'own',
         'ready',
         'shared',
+        'span_id',
     )
 
     rough = False
@@ -120,7 +124,7 @@ class Ended(Recorded):
         self,
         ready: _ready.Ready,
         own: dict[str, Any],
-        parent: trace.SpanContext | None,
+        parent: trace.SpanContext,
         start_time: int,
         end_time: int,
         shared: _parts.Shared,
@@ -131,10 +135,7 @@ class Ended(Recorded):
         self._start_time = start_time
         self._end_time = end_time
         self.shared = shared
-        self._span_id = 0
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(name={self._name!r}, {self._context})'
+        self.span_id = 0
 
     @property
     def _name(self) -> str:  # type: ignore[override]
@@ -150,14 +151,16 @@ class Ended(Recorded):
         trace_id, _id, _remote, flags, state, _valid = parent
         return _new(
             trace.SpanContext,
-            (trace_id, self.span_id, False, flags, state, True),
+            (trace_id, self.identify(), False, flags, state, True),
         )
 
-    @property
-    def span_id(self) -> int:
-        """Its id, the same for whoever reads it."""
-        made = self._span_id
+    def identify(self) -> int:
+        """Return its id, which is made when it is asked for first.
+
+        Exporters may have threads of their own: that has to be before they
+        get it.
+        """
+        made = self.span_id
         if not made:
-            # Who exports does so in one thread.
-            made = self._span_id = self.shared.span_id()
+            made = self.span_id = self.shared.span_id()
         return made

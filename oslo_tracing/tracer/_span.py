@@ -78,10 +78,6 @@ class Span(trace.Span, _recorded.Recorded):
         neither events, links, a description nor a trace state, nothing was
         dropped, its times are times, and all its texts are ASCII and short
         enough.
-    :ivar shared: what it has in common with others.
-    :ivar own: attributes that are its own.
-    :ivar ready: name, kind and attributes that it shares. Of an attribute
-        that is among both, its own is the one.
     """
 
     __slots__ = (
@@ -133,9 +129,6 @@ class Span(trace.Span, _recorded.Recorded):
         # Events and links in their order, and that it has not ended.
         self._more: dict[Any, Any] = {_OPEN: True}
         self.rough = rough
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(name={self._name!r}, {self._context})'
 
     # What is read.
 

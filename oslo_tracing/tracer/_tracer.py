@@ -256,11 +256,12 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             and ready.whole_for is self._quick
             and processors.only_export
         ):
+            parent: Any = above._context
             processors.finish(
                 _Ended(
                     ready,
                     own or {},
-                    above._context,
+                    parent,
                     start_time,
                     end_time,
                     self._shared,

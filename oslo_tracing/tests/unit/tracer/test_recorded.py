@@ -12,6 +12,7 @@
 
 """Spans that had ended when they were made are like all others."""
 
+import copy
 import json
 
 from opentelemetry import context
@@ -21,6 +22,7 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 
 from oslo_tracing import _ready
+from oslo_tracing.exporters import _clean
 from oslo_tracing import fixture
 from oslo_tracing.tests import base
 from oslo_tracing.tracer import _recorded
@@ -46,8 +48,8 @@ class EndedTest(base.TestCase):
         # The first one has it made.
         self.tracer.start_span('first', _EMPTY).end()
 
-    def add(self, own=None, event=False):
-        """Return one that was added, one that was started, their parent."""
+    def make(self, own=None, event=False):
+        """Start one, add one, and end their parent."""
         parent = self.tracer.start_span('request', _EMPTY)
         if event:
             parent.add_event('event')
@@ -57,8 +59,12 @@ class EndedTest(base.TestCase):
         self.tracer.start_ready(ready, where, own, None, 7).end(9)
         self.tracer.add_ready(ready, where, own, 7, 9)
         parent.end()
-        started, added, found = self.spans.finished[-3:]
-        return added, started, found
+
+    def add(self, own=None, event=False):
+        """Return one that was added, one that was started, their parent."""
+        self.make(own, event)
+        started, added, parent = self.spans.finished[-3:]
+        return added, started, parent
 
     def test_it_is_read_as_any_other(self):
         self.record()
@@ -121,6 +127,32 @@ class EndedTest(base.TestCase):
         self.assertEqual(
             {'db.system.name': 'mysql', _ROWS: 3}, dict(added.attributes)
         )
+
+    def test_what_has_nothing_excluded_is_not_copied(self):
+        self.record(excluded_attributes=['nothing'])
+        added, _started, _parent = self.add({_ROWS: 3})
+
+        self.assertIs(_recorded.Ended, type(added))
+
+    def test_it_has_its_id_before_exporters_see_it(self):
+        """They may have threads of their own, or make copies."""
+        self.record()
+        spans = []
+        processor = self.tracer._tracer().span_processor
+        processor.finish = spans.append
+        self.make()
+        cleaner = _clean.Cleaner(
+            self.spans.tracing.settings, lambda: spans[0].resource
+        )
+
+        found = cleaner.all(spans, self.fail)
+
+        self.assertEqual(
+            [one.context for one in found],
+            [copy.copy(one).context for one in found],
+        )
+        self.assertIs(_recorded.Ended, type(found[1]))
+        self.assertTrue(found[1].span_id)
 
     def test_below_what_is_not_usual_it_is_made_as_others_are(self):
         self.record()
