@@ -14,14 +14,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
 import os
 import pathlib
+import secrets
 import time
 from typing import Any
 
+from benchmarks import turns
 from oslo_tracing.tests.released import cloud as cloud_module
 from oslo_tracing.tests.released import programs
+from oslo_tracing.tests.released import recorder
 
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -46,6 +51,34 @@ class Cloud(cloud_module.Cloud):
         self._files: dict[str, cloud_module.Sections] = {}
         self._served: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
         self._running: list[programs.Program] = []
+        self._turns: tuple[turns.Turns, str, bool] | None = None
+
+    @contextlib.contextmanager
+    def in_turns(
+        self, among: turns.Turns, name: str, recorded: bool
+    ) -> Iterator[None]:
+        """Have each call wait for its turn.
+
+        :param name: under which this cloud takes part, until it is done.
+        :param recorded: have a caller in front who records each call, so
+            that whoever traces records it, too.
+        """
+        self._turns = among, name, recorded
+        try:
+            yield
+        finally:
+            self._turns = None
+            among.leave(name)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[recorder.Headers | None]:
+        """Wait until it is one's turn, and give the headers to be added."""
+        if self._turns is None:
+            yield None
+            return
+        among, name, recorded = self._turns
+        with among.take(name):
+            yield [('traceparent', _traceparent())] if recorded else None
 
     def configure(
         self, service: str, sections: cloud_module.Sections
@@ -116,6 +149,10 @@ class Cloud(cloud_module.Cloud):
             total += _cpu(pid)
             wanted |= children.get(pid, set())
         return total
+
+
+def _traceparent() -> str:
+    return f'00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01'
 
 
 def _cpu(pid: int) -> float:

@@ -17,10 +17,10 @@
 A cloud for each variant has real services of its own, under uWSGI and
 gunicorn, with a MariaDB. In each round all of them are started anew, each
 variant with the databases of another cloud than before; they spend the same
-scripted days in turns. Compared are the time from a request to its answer,
-seen by a proxy in front of the service, and the CPU time of the services'
-processes, the export included. The services differ from start to start, so
-the interval is that of the rounds.
+scripted days, call by call. Compared are the time from a request to its
+answer, seen by a proxy in front of the service, and the CPU time of the
+services' processes, the export included. The services differ from start to
+start, so the interval is that of the rounds.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from benchmarks import clouds
 from benchmarks import intervals
 from benchmarks import processes
 from benchmarks import tables
+from benchmarks import turns
 from oslo_tracing.tests.functional import servers
 from oslo_tracing.tests.released import day
 from oslo_tracing.tests.released import masks
@@ -63,13 +64,13 @@ _MEASURES = {
     'typical': 'the same, of medians',
     'cpu': 'CPU time',
 }
-# Spans of a day are sent before the next one begins: it is not theirs to pay.
-# The default of 5 s would take longer to wait for, and cost a little less.
-_DELAY = 1.0
+# Seconds until the last spans have been sent, which is to be paid, too: the
+# default of ``schedule_delay``, and some more.
+_UNTIL_SENT = 6.5
 
 
-class Day(NamedTuple):
-    """What was measured.
+class Round(NamedTuple):
+    """Some days of one variant.
 
     :param cpu: of all processes of the services, in seconds.
     :param calls: for each kind of call the seconds of all of them.
@@ -78,26 +79,12 @@ class Day(NamedTuple):
     cpu: float
     calls: dict[str, list[float]]
 
-
-class Round(NamedTuple):
-    """Days of one variant, from start to end of its services."""
-
-    days: list[Day]
-
-    def calls(self) -> dict[str, list[float]]:
-        """Return the seconds of all days, by kind of call."""
-        found: dict[str, list[float]] = collections.defaultdict(list)
-        for one in self.days:
-            for kind, seconds in one.calls.items():
-                found[kind] += seconds
-        return dict(found)
-
     def told(self, plain: Round) -> dict[str, float]:
         """Return milliseconds of a call.
 
         :param plain: tells how many there are of each kind.
         """
-        mine, other = self.calls(), plain.calls()
+        mine, other = self.calls, plain.calls
         count = sum(len(seconds) for seconds in mine.values())
         weight = sum(len(other[kind]) for kind in mine if kind in other)
         return {
@@ -110,8 +97,8 @@ class Round(NamedTuple):
                 if kind in other
             )
             / weight,
-            'cpu': 1e3 * sum(one.cpu for one in self.days) / count,
-            'calls': count / len(self.days),
+            'cpu': 1e3 * self.cpu / count,
+            'calls': count,
         }
 
 
@@ -123,40 +110,51 @@ def _tracing(name: str, url: str) -> dict[str, str] | None:
         'enabled': 'True',
         'sample_ratio': str(ratio),
         'otlp_endpoint': f'{url}/{name}',
-        'schedule_delay': str(_DELAY),
     }
 
 
-def _spend(cloud: clouds.Cloud, commands: bool) -> Day:
-    before, begun = len(cloud.exchanges), cloud.cpu()
-    day.spend(cloud, commands=commands)
-    time.sleep(1.5 * _DELAY)
-    calls = collections.defaultdict(list)
-    for one in cloud.exchanges[before:]:
-        path = masks.text(one.path.partition('?')[0])
-        kind = f'{one.service} {one.method} {path} {one.status}'
-        calls[kind].append(one.seconds)
-    return Day(cloud.cpu() - begun, dict(calls))
+def _spend(
+    by_name: dict[str, clouds.Cloud],
+    days: int,
+    commands: bool,
+    recorded: bool = False,
+) -> dict[str, Round]:
+    """Spend some days in all clouds, call by call."""
+    among = turns.Turns(list(by_name))
+
+    def spend(name: str) -> Round:
+        cloud = by_name[name]
+        before, begun = len(cloud.exchanges), cloud.cpu()
+        with cloud.in_turns(among, name, recorded):
+            for _ in range(days):
+                day.spend(cloud, commands=commands)
+        time.sleep(_UNTIL_SENT)
+        calls = collections.defaultdict(list)
+        for one in cloud.exchanges[before:]:
+            path = masks.text(one.path.partition('?')[0])
+            kind = f'{one.service} {one.method} {path} {one.status}'
+            calls[kind].append(one.seconds)
+        return Round(cloud.cpu() - begun, dict(calls))
+
+    with futures.ThreadPoolExecutor(len(by_name)) as pool:
+        return dict(zip(by_name, pool.map(spend, by_name), strict=True))
 
 
 def _round(
     by_name: dict[str, clouds.Cloud], url: str, days: int, commands: bool
 ) -> tuple[dict[str, Round], dict[str, int]]:
     """Return what was measured, and how many calls there were in all."""
-    names = list(by_name)
     with futures.ThreadPoolExecutor(2) as pool:
 
         def begin(name: str) -> None:
             by_name[name].restart(_tracing(name, url))
-            _spend(by_name[name], commands)
 
-        list(pool.map(begin, names))
-    found: dict[str, Round] = {name: Round([]) for name in names}
-    for turn in range(days):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
-            found[name].days.append(_spend(by_name[name], commands))
-    calls = {name: len(by_name[name].exchanges) for name in names}
+        list(pool.map(begin, by_name))
+    # The first day makes what is made once in a process, such as what
+    # records: with a ratio that may be days later.
+    _spend(by_name, 1, commands, recorded=True)
+    found = _spend(by_name, days, commands)
+    calls = {name: len(cloud.exchanges) for name, cloud in by_name.items()}
     with futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(clouds.Cloud.end, by_name.values()))
     return found, calls
@@ -174,7 +172,7 @@ def _servers(told: dict[str, Any]) -> int:
 def measure(
     minutes: float = 25.0,
     rounds: int = 0,
-    days: int = 2,
+    days: int = 1,
     within: float = 1.0,
     commands: bool = False,
     control: bool = False,
@@ -215,9 +213,6 @@ def measure(
             for name in names:
                 for what, value in one[name].told(one[_NONE]).items():
                     found[name][what].append(value)
-                found[name]['cpu_of_days'].append(
-                    [round(each.cpu, 3) for each in one[name].days]
-                )
             took = time.monotonic() - begun
             _say(done, took, found)
             if rounds and done >= rounds:
@@ -293,7 +288,10 @@ def show(found: dict[str, Any]) -> str:
                     '' if name == _NONE else _interval(each['slowdown'][what])
                     for what in _MEASURES
                 ),
-                f'{each["spans"] / each["calls"]:.2f}',
+                # Of others those of the first days are more.
+                f'{each["spans"] / each["calls"]:.1f}'
+                if _RATIOS.get(name) == 1.0
+                else '',
                 _outcome(each),
             ]
         )
@@ -328,7 +326,7 @@ def main() -> int:
     )
     parser.add_argument('--minutes', type=float, default=25.0)
     parser.add_argument('--rounds', type=int, default=0)
-    parser.add_argument('--days', type=int, default=2)
+    parser.add_argument('--days', type=int, default=1)
     parser.add_argument('--within', type=float, default=1.0)
     parser.add_argument('--commands', action='store_true')
     parser.add_argument('--control', action='store_true')

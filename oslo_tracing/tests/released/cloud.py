@@ -19,6 +19,7 @@ each API that records its requests. What is started ends with the fixture.
 from __future__ import annotations
 
 from collections.abc import Mapping
+import contextlib
 import http.client
 import pathlib
 import sys
@@ -75,9 +76,18 @@ class Cloud(fixtures.Fixture):
     def url(self, service: str) -> str:
         """Return where a service is asked, before it is started, too."""
         if service not in self._recorders:
-            made = recorder.Recorder(service, self.exchanges)
+            made = recorder.Recorder(service, self.exchanges, self.turn)
             self._recorders[service] = self.useFixture(made)
         return self._recorders[service].url
+
+    def turn(
+        self,
+    ) -> contextlib.AbstractContextManager[recorder.Headers | None]:
+        """Return what each request waits in for its turn; here for none.
+
+        It gives the headers that are to be added to it.
+        """
+        return contextlib.nullcontext()
 
     def configure(self, service: str, sections: Sections) -> pathlib.Path:
         """Write a configuration file, and return its path.

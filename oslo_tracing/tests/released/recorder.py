@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+import contextlib
 import dataclasses
 import http.client
 from http import server
@@ -81,14 +83,24 @@ class Recorder(fixtures.Fixture):
 
     :param service: what it stands in front of.
     :param exchanges: where they are appended, in the order of their ends.
+    :param turn: entered before something is passed on, and left before its
+        answer is; gives headers to be added, or None.
     :ivar url: of the proxy.
     :ivar port: of the service.
     """
 
-    def __init__(self, service: str, exchanges: list[Exchange]) -> None:
+    def __init__(
+        self,
+        service: str,
+        exchanges: list[Exchange],
+        turn: Callable[
+            [], contextlib.AbstractContextManager[Headers | None]
+        ] = contextlib.nullcontext,
+    ) -> None:
         super().__init__()
         self._service = service
         self._exchanges = exchanges
+        self._turn = turn
         self.port: int | None = None
 
     def _setUp(self) -> None:
@@ -124,6 +136,18 @@ class Recorder(fixtures.Fixture):
         if self.port is None:
             handler.send_error(503)
             return
+        with self._turn() as more:
+            exchange = self._ask(handler, asked + (more or []), body)
+            # Before the client is answered, which goes on then.
+            self._exchanges.append(exchange)
+        _answer(handler, exchange)
+
+    def _ask(
+        self,
+        handler: server.BaseHTTPRequestHandler,
+        asked: Headers,
+        body: bytes,
+    ) -> Exchange:
         begun = time.perf_counter()
         service = http.client.HTTPConnection(
             '127.0.0.1', self.port, timeout=PATIENCE
@@ -150,7 +174,7 @@ class Recorder(fixtures.Fixture):
             content = answer.read()
         finally:
             service.close()
-        exchange = Exchange(
+        return Exchange(
             self._service,
             handler.command,
             handler.path,
@@ -161,9 +185,6 @@ class Recorder(fixtures.Fixture):
             content,
             time.perf_counter() - begun,
         )
-        # Before the client is answered, which goes on then.
-        self._exchanges.append(exchange)
-        _answer(handler, exchange)
 
 
 def _body(handler: server.BaseHTTPRequestHandler) -> bytes:
