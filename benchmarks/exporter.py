@@ -20,9 +20,11 @@ time of this process; compared are those of the same round.
 from __future__ import annotations
 
 from http import server
+import importlib
 import itertools
 import multiprocessing
 import statistics
+import sys
 import time
 from typing import Any
 import urllib.parse
@@ -166,6 +168,17 @@ def _ours(port: int, compression: str, path: str = 'ours') -> Any:
     return export
 
 
+def _with_zlib(port: int) -> Any:
+    """Return the same, as it is where isal is not installed."""
+    modules: dict[str, Any] = sys.modules
+    isal = importlib.import_module('isal.isal_zlib')
+    modules[isal.__name__] = None
+    try:
+        return _ours(port, 'gzip')
+    finally:
+        modules[isal.__name__] = isal
+
+
 def _theirs(port: int, compression: str, path: str = 'SDK') -> Any:
     exporter = trace_exporter.OTLPSpanExporter(
         endpoint=f'http://127.0.0.1:{port}/{path}/v1/traces',
@@ -223,7 +236,8 @@ def _times(rounds: int) -> dict[str, list[float]]:
         'SDK, gzip': (sdk, _theirs(port, 'gzip')),
         'ours, spans of the SDK': (sdk, _ours(port, 'none')),
         'ours': (own, _ours(port, 'none')),
-        'ours, gzip': (own, _ours(port, 'gzip')),
+        'ours, gzip': (own, _with_zlib(port)),
+        'ours, gzip by isal': (own, _ours(port, 'gzip')),
     }
     found: dict[str, list[float]] = {name: [] for name in subjects}
     # None is sent a second time: what recurs in them is what recurs in a
@@ -255,11 +269,13 @@ def _told(found: dict[str, list[float]]) -> dict[str, dict[str, float]]:
                 [b / t for b, t in zip(base, times, strict=True)]
             ),
         }
-    for who in ('SDK', 'ours'):
-        pairs = zip(found[f'{who}, gzip'], found[who], strict=True)
-        rows[f'{who}, gzip']['of_uncompressed'] = statistics.median(
-            [compressed / plain for compressed, plain in pairs]
-        )
+    for name, row in rows.items():
+        who, is_gzip, _by = name.partition(', gzip')
+        if is_gzip:
+            pairs = zip(found[name], found[who], strict=True)
+            row['of_uncompressed'] = statistics.median(
+                [compressed / plain for compressed, plain in pairs]
+            )
     return rows
 
 

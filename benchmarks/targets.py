@@ -121,6 +121,12 @@ TARGETS = (
         lambda found: found['ours, gzip']['of_uncompressed'],
     ),
     Target(
+        'exporter',
+        'the same where isal is installed',
+        1.1,
+        lambda found: found['ours, gzip by isal']['of_uncompressed'],
+    ),
+    Target(
         'memory',
         'memory of a full queue, of the SDK',
         1 / 3,

@@ -104,7 +104,8 @@ _OPTS = [
         'otlp_compression',
         default='gzip',
         choices=[('none', 'Send as is'), ('gzip', 'Compress')],
-        help='Compression of export requests.',
+        help='Compression of export requests. Over HTTP gzip takes a seventh '
+        'of the time where the package isal is installed.',
     ),
     cfg.StrOpt(
         'otlp_ca_file',

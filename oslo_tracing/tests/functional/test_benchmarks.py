@@ -93,7 +93,7 @@ class BenchmarksTest(base.TestCase):
 
     def test_the_exporters_send_the_same(self):
         found = exporter.measure(rounds=1)
-        self.assertIn('ours, gzip', exporter.show(found))
+        self.assertIn('ours, gzip by isal', exporter.show(found))
 
     def test_spans_that_wait_take_memory(self):
         found = memory.measure()

@@ -164,6 +164,7 @@ class TargetsTest(base.TestCase):
                 'exporter': {
                     'ours': {'times_the_sdk': ours},
                     'ours, gzip': {'of_uncompressed': 1.0},
+                    'ours, gzip by isal': {'of_uncompressed': 1.0},
                 }
             }
             told = self.outcome('exporter alone, spans', found)
