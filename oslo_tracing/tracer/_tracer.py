@@ -33,6 +33,7 @@ from oslo_tracing import _current
 from oslo_tracing import _ready
 from oslo_tracing.tracer import _attributes
 from oslo_tracing.tracer import _parts
+from oslo_tracing.tracer import _processors
 from oslo_tracing.tracer import _recorded
 from oslo_tracing.tracer import _span
 
@@ -55,62 +56,6 @@ _NO_STATE: Final = trace.DEFAULT_TRACE_STATE
 _INTERNAL: Final = trace.SpanKind.INTERNAL
 
 
-class Processors(sdk_trace.SynchronousMultiSpanProcessor):
-    """The processors of a provider, in order.
-
-    Only those are called at a start or end who have something to do then;
-    one with a true ``for_roots`` only where what starts has no parent.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.starting: tuple[Any, ...] = ()
-        #: The same where what starts has no parent.
-        self.starting_roots: tuple[Any, ...] = ()
-        #: Called with a span that has ended.
-        self.finish: Callable[[Any], None] = self._finish_all
-        #: Nobody sees a span before it has ended, or looks at more of it
-        #: than what can be read.
-        self.only_export = False
-        self._ending: tuple[Any, ...] = ()
-        self._at_end: tuple[Any, ...] = ()
-
-    def add_span_processor(
-        self, span_processor: sdk_trace.SpanProcessor
-    ) -> None:
-        super().add_span_processor(span_processor)
-        self.starting_roots = self._who('on_start')
-        self.starting = tuple(
-            one
-            for one in self.starting_roots
-            if not getattr(one, 'for_roots', False)
-        )
-        self._ending = self._who('_on_ending')
-        self._at_end = self._who('on_end')
-        self.finish = self._finish_all
-        if len(self._at_end) == 1 and not self._ending:
-            # Mostly ours is the only one.
-            self.finish = self._at_end[0].on_end
-        self.only_export = not (self.starting or self._ending) and all(
-            getattr(one, 'only_exports', False) for one in self._at_end
-        )
-
-    def _finish_all(self, span: Any) -> None:
-        for processor in self._ending:
-            processor._on_ending(span)
-        for processor in self._at_end:
-            processor.on_end(span)
-
-    def _who(self, name: str) -> tuple[Any, ...]:
-        nothing = getattr(sdk_trace.SpanProcessor, name, None)
-        return tuple(
-            one
-            for one in self._span_processors
-            if nothing is not None
-            and getattr(type(one), name, None) is not nothing
-        )
-
-
 class Tracer(sdk_trace.Tracer, _ready.Tracer):
     """Makes the spans of one scope.
 
@@ -129,7 +74,7 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
     def __init__(
         self,
         sampler: sampling.Sampler,
-        processors: Processors,
+        processors: _processors.Processors,
         ids: id_generator.IdGenerator,
         limits: sdk_trace.SpanLimits,
         resource: resources.Resource,

@@ -31,6 +31,7 @@ from opentelemetry import trace
 from opentelemetry.util import types
 
 from oslo_tracing import attributes as names
+from oslo_tracing.tracer import _processors
 from oslo_tracing.tracer import _tracer
 
 LOG = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Provider(sdk_trace.TracerProvider):
         describe: Callable[[BaseException], dict[str, Any]] = everything,
     ) -> None:
         # Not the SDK's own: it registers a hook for forks with each one.
-        self._processors = _tracer.Processors()
+        self._processors = _processors.Processors()
         self._active_span_processor = active_span_processor or self._processors
         if active_span_processor is not None:
             self._processors.add_span_processor(active_span_processor)
