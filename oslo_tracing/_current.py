@@ -207,19 +207,19 @@ class UnrecordedContext(otel_context.Context):
     __slots__ = ()
 
 
-def unrecorded() -> Unrecorded | None:
-    """Return the active span, where it is known that nobody records it.
+def unrecorded(where: otel_context.Context) -> Unrecorded | None:
+    """Return the span of a context, where it is known that nobody records it.
 
     :returns: None also where there is more to hand on, or nothing at all.
     """
-    where = context()
     found: Any = where.get(SPAN_KEY)
+    if type(found) is not Unrecorded:
+        return None
     if type(where) is not UnrecordedContext and (
-        type(found) is not Unrecorded
-        or BAGGAGE_KEY in where
+        BAGGAGE_KEY in where
         or where.get(SUPPRESS_ALL)
         or where.get(SUPPRESS_PLAIN)
         or where.get(SUPPRESS_HTTP)
     ):
         return None
-    return found  # type: ignore[no-any-return]
+    return found

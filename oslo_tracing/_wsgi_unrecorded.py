@@ -98,4 +98,6 @@ class Draw:
         self, trace_id: int, flags: trace.TraceFlags, state: trace.TraceState
     ) -> _current.Unrecorded:
         span_id = self._ids.generate_span_id()
-        return w3c.unrecorded(trace_id, span_id, flags, state)
+        return w3c.unrecorded(
+            _current.span_context(trace_id, span_id, False, flags, state)
+        )

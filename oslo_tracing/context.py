@@ -250,7 +250,7 @@ def unrecorded_root(
     values = {**current, _SPAN_KEY: found, _UNIT: _LocalRoot()}
     if request_id is not None:
         values[_REQUEST_ID] = [request_id]
-    if current and not _current.MORE_TO_IT.isdisjoint(current):
+    if not _current.MORE_TO_IT.isdisjoint(current):
         return otel_context.Context(values)
     return _UnrecordedContext(values)
 
@@ -331,7 +331,6 @@ def forget_trace_id(token: Any) -> None:
 
 #: What a unit of work runs under: a context, and a ``RequestContext``.
 Load = tuple[otel_context.Context, Any]
-_NOTHING: Load = (_IN_NO_TRACE, None)
 
 
 def to_carry() -> Load:
@@ -382,10 +381,7 @@ class Carried:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        # Mostly there is nothing, in a thread that takes messages from the
-        # bus: to_carry() would say the same.
-        is_empty = not _context() and _STORE.get() is None
-        self._load = _NOTHING if is_empty else to_carry()
+        self._load = to_carry()
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         current, request_context = self._load

@@ -195,7 +195,7 @@ class Recorder:
         :param code: the function that it is about, fully qualified.
         """
         if not root:
-            unrecorded = _current.unrecorded()
+            unrecorded = _current.unrecorded(_current.context())
             if unrecorded is not None:
                 return _Passed(unrecorded, self._settings)
         span = self._start_guarded((name, attributes, kind, root, code))

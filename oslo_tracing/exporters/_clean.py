@@ -57,7 +57,7 @@ _MAX_TIME: Final = 2**63 - 1
 _MAX_KNOWN: Final = 256
 _NOBODY: Final[dict[int, Any]] = {}
 _Ended: Final = _recorded.Ended
-_OF_OURS: Final = (_span.Span, _Ended)
+_OF_OURS: Final = _span.KINDS
 
 
 class Cleaner:

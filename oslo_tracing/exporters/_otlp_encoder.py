@@ -84,7 +84,7 @@ _KEPT: Final = 64
 # What every span asks for: looked up once.
 _Ended: Final = _recorded.Ended
 _Span: Final = _span.Span
-_NOT_SET: Final = _span.NOT_SET
+_NOT_SET: Final = _recorded.NOT_SET
 _SPAN_ID: Final = _current.SPAN_ID
 _REMOTE: Final = _current.REMOTE
 _varint = _protobuf.varint
@@ -127,9 +127,11 @@ class Encoder:
                 if kind is _Ended:
                     near = id(span.shared)
                     data = self._ended(span)
-                elif kind is _Span and not span.rough:
+                elif kind is _Span:
                     near = id(span.shared)
-                    data = self._plain(span)
+                    data = (
+                        self._span(span) if span.rough else self._plain(span)
+                    )
                 else:
                     near = id(span.resource), id(span.instrumentation_scope)
                     data = self._span(span)

@@ -33,7 +33,6 @@ from oslo_tracing import counters
 from oslo_tracing.exporters import _delivery
 from oslo_tracing.exporters import _lines
 from oslo_tracing.exporters import _worker
-from oslo_tracing.tracer import _recorded
 from oslo_tracing.tracer import _span
 
 if TYPE_CHECKING:
@@ -41,8 +40,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-_Ended: Final = _recorded.Ended
-_Span: Final = _span.Span
+_OF_OURS: Final = _span.KINDS
 _SAMPLED: Final = int(trace.TraceFlags.SAMPLED)
 
 #: Seconds between two log lines about lost spans.
@@ -93,11 +91,8 @@ class Pipeline(sdk_trace.SpanProcessor):
     def on_end(self, span: Any) -> None:
         """Queue a sampled span; never waits, never raises."""
         try:
-            kind = type(span)
-            if (
-                kind is not _Ended
-                and (kind is not _Span or span.rough)
-                and not _sampled(span)
+            if (type(span) not in _OF_OURS or span.rough) and not _sampled(
+                span
             ):
                 return
             worker = self._workers.get(os.getpid())

@@ -235,7 +235,7 @@ class Opener:
 
         :returns: None where there is more to it.
         """
-        unrecorded = _current.unrecorded()
+        unrecorded = _current.unrecorded(_current.context())
         if (
             unrecorded is None
             or not self._propagation.is_simple

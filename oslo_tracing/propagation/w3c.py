@@ -40,8 +40,6 @@ _LARGE_MEMBER = 128
 #: What 32 members of the largest size can take, and some white space.
 _MAX_TRACESTATE_READ = _MAX_MEMBERS * 516
 
-# No other way to write numbers of this size takes less.
-_WRITTEN = '00-%032x-%016x-0%d'
 #: What becomes of a traceparent where each hexadecimal digit becomes an x.
 _DIGITS = bytes.maketrans(b'0123456789abcdefx', b'x' * 16 + b'?')
 _SHAPE = b'-'.join((b'x' * 2, b'x' * 32, b'x' * 16, b'x' * 2))
@@ -164,14 +162,8 @@ def parse(
     """
     if not isinstance(traceparent, str):
         return None
-    # Mostly. A regular expression is slow where none was used for a while,
-    # as at the start of a request.
-    if (
-        len(traceparent) == _LENGTH
-        and traceparent[:3] == '00-'
-        and traceparent.isascii()
-        and traceparent.encode().translate(_DIGITS) == _SHAPE
-    ):
+    # Mostly.
+    if _is_usual(traceparent):
         trace_id = int(traceparent[3:35], 16)
         span_id = int(traceparent[36:52], 16)
         flags = _FLAGS[traceparent[53:]]
@@ -190,6 +182,20 @@ def parse(
     return _current.span_context(trace_id, span_id, True, flags, state)
 
 
+def _is_usual(traceparent: str) -> bool:
+    """Say whether it is one of version 00, except that ids may be zero.
+
+    A regular expression is slow where none was used for a while, as at the
+    start of a request.
+    """
+    return (
+        len(traceparent) == _LENGTH
+        and traceparent[:3] == '00-'
+        and traceparent.isascii()
+        and traceparent.encode().translate(_DIGITS) == _SHAPE
+    )
+
+
 def is_dropped(traceparent: Any) -> bool:
     """Say whether this names a span that is not recorded, as we write it.
 
@@ -199,9 +205,7 @@ def is_dropped(traceparent: Any) -> bool:
     return (
         type(traceparent) is str
         and traceparent[52:] in _DROPPED
-        and traceparent[:3] == '00-'
-        and traceparent.isascii()
-        and traceparent.encode().translate(_DIGITS) == _SHAPE
+        and _is_usual(traceparent)
         and _ZEROS not in traceparent
     )
 
@@ -299,23 +303,25 @@ def format_traceparent(span_context: trace.SpanContext) -> str:
 
     :param span_context: a valid one.
     """
-    # It is a tuple, whose properties take as long as the rest of this.
-    return _WRITTEN % (
+    # It is a tuple, whose properties take as long as the rest of this. No
+    # other way to write numbers of this size takes less.
+    return '00-%032x-%016x-0%d' % (  # noqa: UP031
         span_context[0],
         span_context[_SPAN_ID],
         span_context[_TRACE_FLAGS] & _KNOWN_FLAGS,
     )
 
 
-def unrecorded(
-    trace_id: int,
-    span_id: int,
-    flags: trace.TraceFlags,
-    state: trace.TraceState,
-) -> _current.Unrecorded:
-    """Return a span of this process that nobody records."""
-    traceparent = _WRITTEN % (trace_id, span_id, flags & _KNOWN_FLAGS)
-    return _current.Unrecorded(traceparent, False, state)
+def unrecorded(span_context: trace.SpanContext) -> _current.Unrecorded:
+    """Return a span that nobody records.
+
+    :param span_context: its own, without a tracestate.
+    """
+    return _current.Unrecorded(
+        format_traceparent(span_context),
+        span_context.is_remote,
+        span_context.trace_state,
+    )
 
 
 def format_tracestate(span_context: trace.SpanContext) -> str | None:

@@ -37,10 +37,10 @@ LOG = logging.getLogger('opentelemetry.sdk.trace')
 
 _UNSET: Final = trace.StatusCode.UNSET
 _OK: Final = trace.StatusCode.OK
-NOT_SET: Final = _recorded.NOT_SET
+_NOT_SET: Final = _recorded.NOT_SET
 _OPEN: Final = object()
 #: Of an ended span that has neither events nor links; never added to.
-NOTHING: Final[dict[Any, Any]] = {}
+_NOTHING: Final[dict[Any, Any]] = {}
 #: What exporters take as it is.
 _NAME_LIMIT: Final = 256
 #: Nanoseconds since the epoch that every exporter takes.
@@ -122,7 +122,7 @@ class Span(trace.Span, _recorded.Recorded):
         self.ready = ready
         self._start_time = start_time
         self._end_time: int | None = None
-        self._status = NOT_SET
+        self._status = _NOT_SET
         self.shared = shared
         self._on_error = on_error
         self._dropped = dropped
@@ -303,7 +303,7 @@ class Span(trace.Span, _recorded.Recorded):
         self._end_time = end_time
         if not more:
             # Most have nothing there, and wait for their export.
-            self._more = NOTHING
+            self._more = _NOTHING
         self.shared.processors.finish(self)
 
     def __exit__(
@@ -358,7 +358,7 @@ class Span(trace.Span, _recorded.Recorded):
 
     def _add(self, item: _parts.Event | _parts.Link, limit: int) -> None:
         more = self._more
-        if more is NOTHING:
+        if more is _NOTHING:
             return
         self.rough = True
         more[item] = None
@@ -389,6 +389,9 @@ class Span(trace.Span, _recorded.Recorded):
 
 # Who asks whether a span is the SDK's wants to know whether it can be read.
 sdk_trace.Span.register(Span)
+
+#: What a tracer of ours makes.
+KINDS: Final = (Span, _recorded.Ended)
 
 
 def is_short(name: Any) -> bool:

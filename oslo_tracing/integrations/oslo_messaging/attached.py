@@ -151,10 +151,7 @@ class Attached:
             if not self._drops(sender):
                 return None
             self._drops_all = True
-        found = _current.Unrecorded(
-            w3c.format_traceparent(sender), True, sender.trace_state
-        )
-        return context.unrecorded_root(found, sent.context)
+        return context.unrecorded_root(w3c.unrecorded(sender), sent.context)
 
     def stop(self) -> None:
         """Do nothing from now on, should somebody still hold our functions."""

@@ -35,8 +35,6 @@ from oslo_tracing.scrub import names as scrub
 
 _context = _current.context
 _SPAN_KEY = _current.SPAN_KEY
-_Unrecorded = _current.Unrecorded
-_UnrecordedContext = _current.UnrecordedContext
 
 _REMOTE = '_Remote'
 _CLASS_NAME = _regex.late(r'[A-Za-z_][A-Za-z0-9_.]{0,127}')
@@ -94,12 +92,9 @@ class Sender(attached.Attached):
             try:
                 if self._on:
                     where = _context()
-                    active: Any = where.get(_SPAN_KEY)
-                    if type(active) is _Unrecorded and (
-                        type(where) is _UnrecordedContext
-                        or _current.unrecorded() is active
-                    ):
-                        ctxt = self._propagation.hand_on(ctxt, active)
+                    unrecorded = _current.unrecorded(where)
+                    if unrecorded is not None:
+                        ctxt = self._propagation.hand_on(ctxt, unrecorded)
                     elif (
                         type(message) is dict or isinstance(message, Mapping)
                     ) and self._is_wanted(where, neighbours.SENDING):

@@ -57,7 +57,7 @@ class UsualTest(database.TestCase):
         token = _current.attach(
             context.unrecorded_root(found, otel_context.Context())
         )
-        self.assertIs(found, _current.unrecorded())
+        self.assertIs(found, _current.unrecorded(_current.context()))
         try:
             yield
         finally:
