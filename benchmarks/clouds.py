@@ -124,14 +124,20 @@ class Cloud(cloud_module.Cloud):
         self._running.append(program)
         return program
 
-    def restart(self, tracing: dict[str, str] | None) -> None:
-        """Start all services anew, with other options of ``[tracing]``."""
+    def restart(self, tracing: dict[str, str] | None, seed: int) -> None:
+        """Start all services anew, with other options of ``[tracing]``.
+
+        :param seed: of the hashes: where things are in a dictionary makes a
+            process faster or slower, and is to be the same for those who are
+            compared.
+        """
         self.end()
         self.tracing = tracing
         for service, sections in self._files.items():
             super().configure(service, sections)
-        for what, how in self._served:
-            self._serve(*what, **how)
+        for (service, application, environment), how in self._served:
+            environment = {**environment, 'PYTHONHASHSEED': str(seed)}
+            self._serve(service, application, environment, **how)
 
     def end(self) -> None:
         """End all services; what they have recorded is sent."""

@@ -30,6 +30,7 @@ import collections
 from concurrent import futures
 import contextlib
 import json
+import secrets
 import signal
 import statistics
 import sys
@@ -144,10 +145,11 @@ def _round(
     by_name: dict[str, clouds.Cloud], url: str, days: int, commands: bool
 ) -> tuple[dict[str, Round], dict[str, int]]:
     """Return what was measured, and how many calls there were in all."""
+    seed = secrets.randbelow(2**32)
     with futures.ThreadPoolExecutor(2) as pool:
 
         def begin(name: str) -> None:
-            by_name[name].restart(_tracing(name, url))
+            by_name[name].restart(_tracing(name, url), seed)
 
         list(pool.map(begin, by_name))
     # The first day makes what is made once in a process, such as what
