@@ -63,6 +63,19 @@ class Ready:
         self.encoded: tuple[bytes, bytes] | None = None
 
 
+class Span(trace.Span):
+    """A span that takes what is ready."""
+
+    @abc.abstractmethod
+    def set_ready(self, own: dict[str, Any]) -> None:
+        """Set attributes that need no second look.
+
+        :param own: of names of ours: numbers of 64 bits at most, texts of at
+            most 255 characters, all of ASCII, and tuples of a few of those,
+            all of them texts, integers or floats.
+        """
+
+
 class Tracer(trace.Tracer):
     """A tracer that takes what is ready."""
 

@@ -79,6 +79,11 @@ def utf8(text: Any) -> bytes:
 _FALSE: Final = b'\x10\x00'
 _TRUE: Final = b'\x10\x01'
 _double = struct.Struct('<cd').pack
+# One of several values, in their array: a number from 0, and a double.
+_NUMBERS: Final = tuple(
+    b'\n' + sized(b'\x18' + found) for found in _SMALL[:128]
+)
+_double_of = struct.Struct('<3sd').pack
 
 
 def value(found: Any, depth: int = 0) -> bytes:
@@ -128,7 +133,7 @@ def value(found: Any, depth: int = 0) -> bytes:
 class Pairs:
     """Attributes as ``KeyValue``, of which those that recur are kept.
 
-    Keeps at most ``CACHED`` of texts and of numbers each, none longer than
+    Keeps at most ``CACHED`` of texts, of numbers and so on, none longer than
     ``SHORT``, and begins anew when that is not enough.
     """
 
@@ -137,6 +142,7 @@ class Pairs:
         self._numbers: dict[tuple[str, int], bytes] = {}
         self._names: dict[str, bytes] = {}
         self._keys: dict[str, bytes] = {}
+        self._items: dict[str, bytes] = {}
 
     def name(self, text: Any) -> bytes:
         """Return a text that recurs, after its length."""
@@ -182,7 +188,11 @@ class Pairs:
         return fields
 
     def simple(self, attributes: dict[str, Any]) -> list[bytes]:
-        """Return the same of texts, numbers and booleans, and no subclass."""
+        """Return the same of texts, numbers and booleans, and no subclass.
+
+        :param attributes: with tuples, too, of some texts, or integers, or
+            floats.
+        """
         texts, other = self._texts.get, self._other
         return [
             texts(item) or other(item) for item in list(attributes.items())
@@ -194,7 +204,33 @@ class Pairs:
             return self._text(item)
         if kind is int:
             return self._numbers.get(item) or self._number(item)
+        if kind is float:
+            return self._pair(item[0], _double(b'!', item[1]))
+        if kind is tuple:
+            return self._pair(item[0], b'*' + sized(self._array(item[1])))
         return self._pair(item[0], value(item[1]))
+
+    def _array(self, values: tuple[Any, ...]) -> bytes:
+        kind = type(values[0])
+        if kind is str:
+            kept = self._items.get
+            found = [kept(each) or self._item(each) for each in values]
+            return b''.join(found)
+        if kind is float:
+            return b''.join([_double_of(b'\n\t!', each) for each in values])
+        return b''.join(
+            [
+                _NUMBERS[each]
+                if 0 <= each < 128
+                else b'\n' + sized(value(each))
+                for each in values
+            ]
+        )
+
+    def _item(self, text: str) -> bytes:
+        encoded = b'\n' + sized(b'\n' + sized(utf8(text)))
+        _keep(self._items, text, encoded)
+        return encoded
 
     def _text(self, item: tuple[str, str]) -> bytes:
         encoded = self._pair(item[0], b'\n' + sized(utf8(item[1])))
@@ -212,11 +248,11 @@ class Pairs:
             before = _before(key)
             if type(key) is str:
                 _keep(self._keys, key, before)
-        size = len(encoded)
+        size = varint(len(encoded))
         return b'J%b%b%b%b' % (
-            varint(len(before) + len(varint(size)) + size),
+            varint(len(before) + len(size) + len(encoded)),
             before,
-            varint(size),
+            size,
             encoded,
         )
 

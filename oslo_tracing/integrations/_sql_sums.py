@@ -30,6 +30,7 @@ from opentelemetry import trace
 
 from oslo_tracing import _current
 from oslo_tracing import _guard
+from oslo_tracing import _ready
 from oslo_tracing import _real
 from oslo_tracing import attributes as names
 from oslo_tracing import leases
@@ -51,24 +52,15 @@ _PATIENCE = 0.01
 class Sums:
     """What the statements under one span add up to."""
 
-    __slots__ = (
-        '_by_name',
-        '_count',
-        '_duration',
-        '_lock',
-        '_open',
-        '_rows',
-        'retried',
-    )
+    __slots__ = ('_by_name', '_lock', '_open', '_others', 'retried')
 
     def __init__(self) -> None:
         self._lock = _real.threading_module().Lock()
         self._open = True
-        self._count = 0
-        self._duration = 0
-        self._rows = 0
-        #: By name: how many, and their nanoseconds.
+        #: By name: how many, their nanoseconds, their rows.
         self._by_name: dict[str, list[int]] = {}
+        #: The same of names that are not kept.
+        self._others = [0, 0, 0]
         #: Whether something under this span was tried again.
         self.retried = False
 
@@ -79,25 +71,25 @@ class Sums:
         try:
             if not self._open:
                 return False
-            self._count += 1
-            self._duration += duration
-            if rows > 0:
-                self._rows += rows
             known = self._by_name.get(name)
             if known is None:
-                if len(self._by_name) >= MAX_NAMES:
-                    self._drop_least()
-                self._by_name[name] = [1, duration]
-            else:
-                known[0] += 1
-                known[1] += duration
+                known = self._begin(name)
+            known[0] += 1
+            known[1] += duration
+            if rows > 0:
+                known[2] += rows
             return True
         finally:
             self._lock.release()
 
-    def _drop_least(self) -> None:
+    def _begin(self, name: str) -> list[int]:
         by_name = self._by_name
-        del by_name[min(by_name, key=lambda name: by_name[name][1])]
+        if len(by_name) >= MAX_NAMES:
+            least = min(by_name, key=lambda name: by_name[name][1])
+            others = zip(self._others, by_name.pop(least), strict=True)
+            self._others = [sum(both) for both in others]
+        by_name[name] = known = [0, 0, 0]
+        return known
 
     def close(self) -> dict[str, Any]:
         """Add no more; return what was added up, as attributes."""
@@ -105,17 +97,25 @@ class Sums:
         self._open = False
         if locked:
             self._lock.release()
-        if not self._count:
-            return {}
         by_name = list(self._by_name.items())
+        if not by_name:
+            return {}
+        every = [told for _, told in by_name]
+        count, duration, rows = map(
+            sum, zip(self._others, *every, strict=True)
+        )
         top = sorted(by_name, key=lambda one: one[1][1], reverse=True)[:TOP]
+        called, told = zip(*top, strict=True)
+        counts, durations, _rows = zip(*told, strict=True)
         return {
-            names.OPENSTACK_DB_COUNT: self._count,
-            names.OPENSTACK_DB_DURATION: self._duration / 1e9,
-            names.OPENSTACK_DB_ROWS: self._rows,
-            names.OPENSTACK_DB_TOP_STATEMENTS: [name for name, _ in top],
-            names.OPENSTACK_DB_TOP_COUNTS: [count for _, (count, _) in top],
-            names.OPENSTACK_DB_TOP_DURATIONS: [ns / 1e9 for _, (_, ns) in top],
+            names.OPENSTACK_DB_COUNT: count,
+            names.OPENSTACK_DB_DURATION: duration / 1e9,
+            names.OPENSTACK_DB_ROWS: rows,
+            names.OPENSTACK_DB_TOP_STATEMENTS: called,
+            names.OPENSTACK_DB_TOP_COUNTS: counts,
+            names.OPENSTACK_DB_TOP_DURATIONS: tuple(
+                [nanoseconds / 1e9 for nanoseconds in durations]
+            ),
         }
 
 
@@ -186,7 +186,15 @@ def _end(span: trace.Span, *args: Any, **kwargs: Any) -> None:
         # From here on it is the method again, and no cycle is left.
         kept.pop('end', None)
         if span.is_recording():
-            span.set_attributes(kept[_KEY].close())
+            _set(span, kept[_KEY].close())
     except Exception:
         _guard.report('adding up SQL statements')
     span.end(*args, **kwargs)
+
+
+def _set(span: trace.Span, found: dict[str, Any]) -> None:
+    called = found.get(names.OPENSTACK_DB_TOP_STATEMENTS, ())
+    if isinstance(span, _ready.Span) and ''.join(called).isascii():
+        span.set_ready(found)
+    else:
+        span.set_attributes(found)

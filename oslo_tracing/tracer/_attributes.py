@@ -109,14 +109,14 @@ def _sequence(values: Any, length: int) -> tuple[Any, ...] | None:
     for value in kept:
         if type(value) is not kind:
             return None
-        if kind is str:
-            if len(value) > length or not value.isascii():
-                return None
-        elif kind is int:
-            if not _MIN_INT <= value <= _MAX_INT:
-                return None
-        elif kind is not float:
+    if kind is str:
+        if max(map(len, kept)) > length or not ''.join(kept).isascii():
             return None
+    elif kind is int:
+        if min(kept) < _MIN_INT or max(kept) > _MAX_INT:
+            return None
+    elif kind is not float:
+        return None
     return kept
 
 

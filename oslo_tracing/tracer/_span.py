@@ -51,7 +51,7 @@ RECORD_ERROR: Final = 1
 SET_STATUS: Final = 2
 
 
-class Span(trace.Span, _recorded.Recorded):
+class Span(_ready.Span, _recorded.Recorded):
     """A span that is recorded, and after its end the record itself.
 
     Made by a tracer, for one use. Of several threads that use one span each
@@ -210,6 +210,18 @@ class Span(trace.Span, _recorded.Recorded):
             return
         for key, value in found.items():
             self._put(key, value)
+
+    def set_ready(self, own: dict[str, Any]) -> None:
+        mine = self.own
+        if (
+            self._end_time is None
+            and self.shared.attribute_length >= _NAME_LIMIT
+            and mine.keys().isdisjoint(own)
+            and len(mine) + len(own) <= self._room()
+        ):
+            mine.update(own)
+        else:
+            self.set_attributes(own)
 
     def add_event(
         self,

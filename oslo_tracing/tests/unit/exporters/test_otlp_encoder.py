@@ -36,6 +36,17 @@ from oslo_tracing.tracer import _recorded
 
 _ALPHABET = 'ab/_-. =,"\\\x00\x7f\u00e9\u20ac\u2028\U0001f600'
 _KEYS = ('http.route', 'db.query.text', 'n', 'k\u00e9y', 'x' * 127, '')
+_SEVERAL: tuple[object, ...] = (
+    ['SELECT a', 'UPDATE b', 'SELECT a'],
+    ['', 'x' * 300],
+    ('te\u20act', 'text'),
+    [0, 1, 127, 128, -1, 2**63 - 1, -(2**63)],
+    [2**63, 1],
+    [1.5, -0.0, float('inf')],
+    (True, False),
+    [1, 1.0],
+    [],
+)
 
 
 class _Colour(enum.IntEnum):
@@ -398,8 +409,10 @@ class EncoderTest(_Case):
                 ],
                 encoder,
             )
+            encoder._pairs.simple({'k': ('a', f'item {number}', 'x' * 300)})
         pairs = encoder._pairs
         for kept in (
+            pairs._items,
             pairs._texts,
             pairs._numbers,
             pairs._names,
@@ -457,6 +470,10 @@ class OwnSpansTest(_Case):
             for _ in range(some.choice((0, 0, 1, 3))):
                 span.set_attribute(
                     some.choice(_KEYS) or 'k', some.choice((number, 'text'))
+                )
+            if some.random() < 0.3:
+                span.set_attributes(
+                    {some.choice(_KEYS) or 'k': some.choice(_SEVERAL)}
                 )
             if some.random() < 0.1:
                 span.update_name('another')

@@ -370,6 +370,14 @@ class SummaryTest(TestCase):
         self.assertEqual(1, said['openstack.db.count'])
         self.assertEqual(0.0, said['openstack.db.duration'])
 
+    def test_names_that_are_not_plain_are_told_as_they_are(self):
+        with self.request(), self.engine.connect() as conn:
+            conn.execute(text('CREATE TEMP TABLE \u00e4rger (id INTEGER)'))
+        _count, _rows, top = self.sums()
+        self.assertIn('CREATE TABLE \u00e4rger', top)
+        request = self.request_span()
+        self.assertTrue(request.rough)
+
     def test_the_report_reads_what_was_recorded(self):
         with self.request():
             self.write_and_read()

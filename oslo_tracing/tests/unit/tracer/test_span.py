@@ -339,6 +339,38 @@ class SpanTest(_Case):
         self.assertEqual(2, span.events[0].attributes['b'])
         self.assertEqual(1, len(span.links))
 
+    def test_values_whose_class_cannot_be_compared(self):
+        class Meta(type):
+            def __eq__(cls, other):
+                raise RuntimeError('no')
+
+        odd = Meta('Odd', (), {})()
+        span, _spans = self.one()
+        span.set_attributes({'odd': ['a', odd], 'a': 1})
+        span.end()
+
+        self.assertEqual(1, span.attributes['a'])
+
+    def test_what_is_ready_is_set_as_all_else_is(self):
+        ready = {'b': 2, 'n': ('x' * 200, 'y'), 'd': (0.5, 1.5), 'c': (1, 2)}
+        for limits in (
+            {},
+            {'max_span_attributes': 0},
+            {'max_span_attributes': 3},
+            {'max_span_attribute_length': 64},
+        ):
+            found = []
+            for name in ('set_ready', 'set_attributes'):
+                tracer, _spans = self.made(
+                    span_limits=sdk_trace.SpanLimits(**limits)
+                )
+                span = tracer.start_span('a', attributes={'a': 1, 'b': 1})
+                getattr(span, name)(dict(ready))
+                span.end()
+                getattr(span, name)({'late': 1})
+                found.append((dict(span.attributes), span.dropped_attributes))
+            self.assertEqual(found[1], found[0])
+
     def test_many_threads_on_one_span(self):
         self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(1e-5)
