@@ -23,6 +23,7 @@ from collections.abc import Callable
 import contextlib
 import time
 from typing import Any
+import weakref
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -42,11 +43,24 @@ _WROTE = 'oslo_tracing.wrote'
 _CLIENT = trace.SpanKind.CLIENT
 
 
+class _Mark:
+    """That something was written in the transaction of a connection."""
+
+    __slots__ = ('__weakref__', 'engine', 'owner')
+
+    def __init__(
+        self, owner: Transactions, engine: _sql_engines.Engine
+    ) -> None:
+        self.owner = owner
+        self.engine = engine
+
+
 class Transactions:
     """Knows which connections wrote, and traces the end of that.
 
     A mark is kept in the ``info`` of the connection, which is for such use
-    and lives as long as the driver's own connection.
+    and lives as long as the driver's own connection. Mostly there is none
+    anywhere: keystone ends a transaction after each statement that reads.
 
     :param tracer: makes the spans.
     :param settings: what to record of errors, and whether text is wanted.
@@ -59,6 +73,7 @@ class Transactions:
         self._settings = settings
         self._undo = contextlib.ExitStack()
         self._open = True
+        self._marks: set[weakref.ref[_Mark]] = set()
         self._covered: set[tuple[type, str]] = set()
         self._two_phase: Any = None
 
@@ -112,7 +127,9 @@ class Transactions:
                 return
             if isinstance(conn.get_transaction(), self._two_phase):
                 return
-            conn.connection.info[_WROTE] = (self, engine)
+            conn.connection.info[_WROTE] = mark = _Mark(self, engine)
+            # It goes with whatever becomes of the connection.
+            self._marks.add(weakref.ref(mark, self._marks.discard))
         except Exception:
             _guard.report('noting that a transaction wrote')
 
@@ -126,9 +143,11 @@ class Transactions:
         if self._settings.db_query_text != 'none':
             facts[names.DB_QUERY_TEXT] = operation
 
+        marks = self._marks
+
         def make(original: Callable[..., Any]) -> Callable[..., Any]:
             def end(dialect: Any, dbapi_connection: Any) -> Any:
-                engine = self._take(dbapi_connection)
+                engine = self._take(dbapi_connection) if marks else None
                 if engine is None:
                     return original(dialect, dbapi_connection)
                 parent = _current.context()
@@ -155,10 +174,9 @@ class Transactions:
             # Somebody may hand over the driver's own connection.
             if not isinstance(info, dict) or _WROTE not in info:
                 return None
-            owner, engine = info[_WROTE]
-            if owner is not self:
+            if info[_WROTE].owner is not self:
                 return None
-            del info[_WROTE]
+            engine: _sql_engines.Engine = info.pop(_WROTE).engine
             if not _current.is_sampled(_current.span().get_span_context()):
                 return None
             return None if context.is_suppressed() else engine

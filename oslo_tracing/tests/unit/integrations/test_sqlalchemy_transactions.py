@@ -96,6 +96,37 @@ class TransactionTest(database.TestCase):
             conn.execute(text('SELECT 1'))
         self.assertEqual(['SELECT instances', 'SELECT'], self.sql_names())
 
+    def test_while_nothing_is_written_no_connection_is_asked(self):
+        class Asked:
+            asked = 0
+
+            @property
+            def info(asked):
+                asked.asked += 1
+                return {}
+
+            def rollback(asked):
+                pass
+
+        def end():
+            asked = Asked()
+            self.engine.dialect.do_rollback(asked)
+            return asked.asked
+
+        with self.request(), self.engine.connect() as conn:
+            conn.execute(select(INSTANCES))
+            self.assertEqual(0, end())
+            self._insert(conn)
+            self.assertEqual(1, end())
+            conn.commit()
+            self.assertEqual(0, end())
+            self._insert(conn, 'b')
+            # Its transaction goes with it, and nobody ends that.
+            conn.invalidate()
+            conn.rollback()
+            conn.execute(select(INSTANCES))
+            self.assertEqual(0, end())
+
     def test_a_transaction_after_one_that_wrote_starts_anew(self):
         with self.request(), self.engine.connect() as conn:
             self._insert(conn)
