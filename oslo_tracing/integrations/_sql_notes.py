@@ -79,13 +79,6 @@ class Note:
         self.theirs = False
 
 
-def is_taken(noted: Usual | Note, owner: object) -> bool:
-    """Whether a statement is another's, or a batch of what is noted."""
-    if isinstance(noted, tuple):
-        return noted[0].owner is not owner
-    return noted.many or noted.known.owner is not owner
-
-
 def noted_by(owner: object, context: Any) -> Note | None:
     """Return what somebody has noted here, None where that is nothing."""
     noted = getattr(context, NOTE, None)

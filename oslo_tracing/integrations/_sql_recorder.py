@@ -67,16 +67,16 @@ class Recorder:
 
     def begin(
         self,
-        conn: Any,
         statement: str,
         parameters: Any,
         context: Any,
-        executemany: bool,
+        executemany: bool = False,
         many: bool = False,
-    ) -> None:
+    ) -> bool:
         """Note a statement, where a span is wanted for it.
 
         :param many: it comes in batches, until :meth:`end_batches`.
+        :returns: whether it is noted here, now or before.
         """
         where = _current.context()
         span: Any = where.get(_current.SPAN_KEY)
@@ -86,39 +86,37 @@ class Recorder:
             or _current.is_suppressed(where)
         ):
             if _sql_statements.kind_of(context.compiled) != 'select':
-                self.unrecorded(conn, statement, context)
-            return
-        noted = getattr(context, _sql_notes.NOTE, None)
-        if noted is not None and _sql_notes.is_taken(noted, self):
-            return
+                self.unrecorded(statement, context)
+            return False
+        if getattr(context, _sql_notes.NOTE, None) is not None:
+            # Commented, or a batch of what is noted; or another's.
+            return _sql_notes.noted_by(self, context) is not None
         size = len(parameters) if executemany else 1
-        known = self.known(
-            conn, statement, context.compiled, parameters, size > 1
-        )
+        known = self.known(statement, parameters, context, size > 1)
         if known.is_write:
-            self.transactions.wrote(conn, known.engine)
+            self.transactions.wrote(context.root_connection, known.engine)
         context._oslo_tracing = _sql_notes.Note(
             known, where, time.time_ns(), size, many
         )
+        return True
 
     def known(
         self,
-        conn: Any,
         statement: str,
-        compiled: Any,
         parameters: Any,
+        context: Any,
         batch: bool = False,
     ) -> _sql_known.Known:
         """Return what is known of a statement, found out if it was not."""
         return self.memory.get(
-            self.engines.get(conn),
+            self.engines.get(context.root_connection),
             statement,
-            compiled,
+            context.compiled,
             bool(parameters),
             batch,
         )
 
-    def unrecorded(self, conn: Any, statement: str, context: Any) -> None:
+    def unrecorded(self, statement: str, context: Any) -> None:
         """Look at a statement that has no span, and may write.
 
         The end of its transaction may be wanted all the same. Nothing of the
@@ -134,12 +132,13 @@ class Recorder:
             context.isinsert
             or context.isupdate
             or context.isdelete
-            or is_write(statement, conn.dialect.name)
+            or is_write(statement, context.dialect.name)
         ):
+            conn = context.root_connection
             self.transactions.wrote(conn, self.engines.get(conn))
 
     def commented(
-        self, conn: Any, statement: str, context: Any, executemany: bool
+        self, statement: str, context: Any, executemany: bool
     ) -> str:
         """Return a noted statement with a comment that names its span."""
         note: Any = getattr(context, _sql_notes.NOTE, None)
@@ -150,7 +149,7 @@ class Recorder:
         if note is None or (executemany and not note.many):
             return statement
         if not note.comment:
-            if _sql_notes.will_be_theirs(conn.engine):
+            if _sql_notes.will_be_theirs(context.root_connection.engine):
                 return statement
             wanted = self._settings.db_spans
             if wanted == 'all' or (wanted == 'slow' and note.known.is_write):

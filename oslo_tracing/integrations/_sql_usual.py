@@ -14,7 +14,7 @@
 
 It is executed once, nothing is wrong with it, and its text has been there
 before. A request has dozens of such, so that what is done for one is here in
-two functions that call little. All others go to the recorder.
+one function that calls little. All others go to the recorder.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _ready
 from oslo_tracing import attributes as names
+from oslo_tracing.integrations import _sql_driver
 from oslo_tracing.integrations import _sql_notes
 from oslo_tracing.integrations import _sql_recorder
 from oslo_tracing.integrations import _sql_sums
@@ -51,11 +52,12 @@ _suppresses_nothing = frozenset(
 
 
 class Usual:
-    """What SQLAlchemy calls before and after a statement.
+    """What SQLAlchemy asks to execute a statement once.
 
     :param recorder: for what is unusual.
     :param tracer: makes the spans.
     :param settings: which statements have one.
+    :ivar listener: to be registered.
     """
 
     def __init__(
@@ -68,19 +70,22 @@ class Usual:
         self._find = recorder.memory.find
         self._tracer = tracer
         self._settings = settings
+        # The method is another object each time that one asks for it.
+        self.listener = self._execute
 
-    def before(
-        self,
-        conn: Any,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        context: Any,
-        executemany: bool,
-    ) -> tuple[str, Any]:
-        """Note a statement that begins."""
+    def _execute(
+        self, cursor: Any, statement: str, parameters: Any, context: Any
+    ) -> bool:
+        """Execute a statement, and record it.
+
+        :returns: False where it is left to others.
+        """
+        known = None
         try:
             where = _context()
+            # Dialects execute without one what they want to know themselves.
+            if context is None:
+                return False
             compiled = context.compiled
             if type(where) is _UnrecordedContext:
                 if (
@@ -88,60 +93,55 @@ class Usual:
                     or getattr(compiled.statement, '__visit_name__', '')
                     != 'select'
                 ):
-                    self._recorder.unrecorded(conn, statement, context)
-                return statement, parameters
+                    self._recorder.unrecorded(statement, context)
+                return False
+            dialect = context.dialect
             span: Any = where.get(_SPAN_KEY)
             named: Any = _NOBODY if span is None else span.get_span_context()
             if (
-                executemany
-                or not named[_FLAGS] & _SAMPLED
+                not named[_FLAGS] & _SAMPLED
                 or not named[_VALID]
                 or not _suppresses_nothing(where)
                 or getattr(context, _NOTE, None) is not None
             ):
-                self._recorder.begin(
-                    conn, statement, parameters, context, executemany
+                if not self._recorder.begin(statement, parameters, context):
+                    return False
+            else:
+                kind = (
+                    None if compiled is None else compiled.statement.__class__
                 )
-                return statement, parameters
-            kind = None if compiled is None else compiled.statement.__class__
-            dialect = conn.dialect
-            known = self._find((id(dialect), statement, kind, not parameters))
-            if known is None or known.dialect() is not dialect:
-                known = self._recorder.known(
-                    conn, statement, compiled, parameters
+                known = self._find(
+                    (id(dialect), statement, kind, not parameters)
                 )
-            if known.is_write:
-                self._recorder.transactions.wrote(conn, known.engine)
-            context._oslo_tracing = known, where, time.time_ns()
+                if known is None or known.dialect() is not dialect:
+                    known = self._recorder.known(
+                        statement, parameters, context
+                    )
+                if known.is_write:
+                    self._recorder.transactions.wrote(
+                        context.root_connection, known.engine
+                    )
+                started = time.time_ns()
+                # Whoever handles a failure looks there.
+                context._oslo_tracing = known, where, started
         except Exception:
             _guard.report('noting an SQL statement')
-        return statement, parameters
-
-    def after(
-        self,
-        conn: Any,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        context: Any,
-        executemany: bool,
-    ) -> None:
-        """Record a statement that succeeded."""
-        noted = getattr(context, _NOTE, None)
-        if noted is None:
-            return
+            return False
+        if len(dialect.dispatch.do_execute) == 1:
+            dialect.do_execute(cursor, statement, parameters, context)
+        else:
+            _sql_driver.execute(
+                _sql_driver.ONE,
+                self.listener,
+                cursor,
+                statement,
+                parameters,
+                context,
+            )
         try:
-            if type(noted) is not tuple:
+            if known is None or hasattr(context, _THEIRS):
                 self._recorder.succeeded(statement, cursor, context)
-                return
-            known, where, started = noted
-            if (
-                known.owner is not self._recorder
-                or known.statement != statement
-                or hasattr(context, _THEIRS)
-            ):
-                self._recorder.succeeded(statement, cursor, context)
-                return
+                return True
             ended = time.time_ns()
             context._oslo_tracing = None
             own = None
@@ -168,3 +168,4 @@ class Usual:
                 self._tracer.add_ready(known.ready, where, own, started, ended)
         except Exception:
             _guard.report('recording an SQL statement')
+        return True

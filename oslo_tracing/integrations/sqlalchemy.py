@@ -14,7 +14,9 @@
 
 Why here: every service reaches its database through a SQLAlchemy ``Engine``.
 Listening on the class also covers engines made before, those of oslo.db and
-those below async engines.
+those below async engines. The events around a cursor's execution are two, for
+which SQLAlchemy does more than we do; that of the execution itself is one,
+and has nothing around the driver's work but us.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from oslo_tracing import _guard
 from oslo_tracing import _wrap
 from oslo_tracing import exceptions
 from oslo_tracing import integrations
+from oslo_tracing.integrations import _sql_driver
 from oslo_tracing.integrations import _sql_pool
 from oslo_tracing.integrations import _sql_recorder
 from oslo_tracing.integrations import _sql_usual
@@ -71,6 +74,9 @@ class _Listeners:
         self._recorder = recorder
         self._usual = usual
         self._commented = commented
+        # The method is another object each time that one asks for it.
+        self._of_many = self._execute_many
+        self._of_plain = self._execute_plain
 
     def attach(self, sqlalchemy: Any, undo: contextlib.ExitStack) -> None:
         """Listen until ``undo`` is closed.
@@ -93,17 +99,25 @@ class _Listeners:
                 if '_has_events' in vars(kind)
             ],
         )
-        before = (
-            self.before_commented if self._commented else self._usual.before
-        )
-        for name, listener, changes in (
-            # Whoever may change the statement is called without a detour.
-            ('before_cursor_execute', before, True),
-            ('after_cursor_execute', self._usual.after, False),
+        listeners: list[tuple[str, Callable[..., Any], bool]] = [
+            (_sql_driver.ONE, self._usual.listener, False),
+            (_sql_driver.MANY, self._of_many, False),
+            (_sql_driver.PLAIN, self._of_plain, False),
             ('handle_error', self.failed, False),
-        ):
+        ]
+        if self._commented:
+            # Before others see the statement.
+            listeners.append(
+                ('before_cursor_execute', self.before_commented, True)
+            )
+        for name, listener, changes in listeners:
             try:
-                event.listen(base.Engine, name, listener, retval=changes)
+                event.listen(
+                    base.Engine,
+                    name,
+                    listener,
+                    **({'retval': True} if changes else {}),
+                )
             except sqlalchemy.exc.InvalidRequestError:
                 raise exceptions.SeamMissing(
                     'SQLAlchemy',
@@ -139,15 +153,57 @@ class _Listeners:
         """Note a statement that begins, and name its span in a comment."""
         said = statement
         try:
-            self._recorder.begin(
-                conn, statement, parameters, context, executemany
-            )
-            said = self._recorder.commented(
-                conn, statement, context, executemany
-            )
+            self._recorder.begin(statement, parameters, context, executemany)
+            said = self._recorder.commented(statement, context, executemany)
         except Exception:
             _guard.report('noting an SQL statement')
         return said, parameters
+
+    def _execute_many(
+        self, cursor: Any, statement: str, parameters: Any, context: Any
+    ) -> bool:
+        return self._execute(
+            parameters,
+            _sql_driver.MANY,
+            self._of_many,
+            cursor,
+            statement,
+            parameters,
+            context,
+        )
+
+    def _execute_plain(
+        self, cursor: Any, statement: str, context: Any
+    ) -> bool:
+        return self._execute(
+            (), _sql_driver.PLAIN, self._of_plain, cursor, statement, context
+        )
+
+    def _execute(
+        self,
+        parameters: Any,
+        what: str,
+        listener: Callable[..., Any],
+        cursor: Any,
+        statement: str,
+        *arguments: Any,
+    ) -> bool:
+        """Execute a statement in a way that few are, and record it."""
+        context = arguments[-1]
+        try:
+            if not self._recorder.begin(
+                statement, parameters, context, what == _sql_driver.MANY
+            ):
+                return False
+        except Exception:
+            _guard.report('noting an SQL statement')
+            return False
+        _sql_driver.execute(what, listener, cursor, statement, *arguments)
+        try:
+            self._recorder.succeeded(statement, cursor, context)
+        except Exception:
+            _guard.report('recording an SQL statement')
+        return True
 
     def failed(self, failure: Any) -> None:
         """Record a statement that failed; the exception goes its way.
@@ -201,11 +257,10 @@ class _Listeners:
         def execute(conn: Any, dialect: Any, context: Any) -> Any:
             try:
                 self._recorder.begin(
-                    conn,
                     context.statement,
                     context.compiled_parameters,
                     context,
-                    True,
+                    executemany=True,
                     many=True,
                 )
             except Exception:

@@ -358,14 +358,18 @@ class SummaryTest(TestCase):
         self.assertIsNone(self.sums())
 
     def test_the_clock_set_back_takes_no_time_away(self):
-        @event.listens_for(self.engine, 'before_cursor_execute')
-        def earlier(conn, cursor, statement, parameters, given, many):
-            # Our own listener, of the class, was called before.
-            known, where, started = given._oslo_tracing
-            given._oslo_tracing = known, where, started + 10**12
+        clock = iter([10**18, 10**18 - 10**12])
 
-        with self.request(), self.engine.connect() as conn:
+        @event.listens_for(self.engine, 'before_cursor_execute')
+        def earlier(*args):
+            self.useFixture(
+                fixtures.MonkeyPatch('time.time_ns', clock.__next__)
+            )
+
+        request = self.spans.tracing.tracer('test').start_span('request')
+        with trace.use_span(request), self.engine.connect() as conn:
             conn.execute(select(INSTANCES))
+        request.end(2 * 10**18)
         said = self.request_span().attributes
         self.assertEqual(1, said['openstack.db.count'])
         self.assertEqual(0.0, said['openstack.db.duration'])

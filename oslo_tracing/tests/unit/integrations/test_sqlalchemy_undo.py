@@ -34,11 +34,18 @@ text = sqlalchemy.text
 
 class OffTest(base.TestCase):
     def _listened_to(self):
-        engine = sqlalchemy.engine.Engine
-        dispatch = engine.dispatch
+        from sqlalchemy.engine import interfaces
+
+        dialect = interfaces.Dialect
         return {
-            name: list(getattr(dispatch, name)._clslevel.get(engine, ()))
-            for name in ('before_cursor_execute', 'after_cursor_execute')
+            name: list(
+                getattr(dialect.dispatch, name)._clslevel.get(dialect, ())
+            )
+            for name in (
+                'do_execute',
+                'do_executemany',
+                'do_execute_no_params',
+            )
         }
 
     def _state(self):
@@ -75,8 +82,8 @@ class OffTest(base.TestCase):
         spans = self._install()
         during = self._state()
         for index, one in enumerate(before):
-            # 1.4 has no such batches, and its dialects handle no errors.
-            if one is not None and (index != 2 or database.IS_2):
+            # 1.4 has no such batches, and its engines handle errors.
+            if one is not None and (index != 1 or not database.IS_2):
                 self.assertNotEqual(one, during[index])
         with database.parent(sampled=True), engine.begin() as conn:
             conn.execute(text('CREATE TABLE t (id INTEGER)'))
@@ -190,7 +197,7 @@ print(
     loaded,
     [span.name for span in spans.finished],
     hasattr(api.wrap_db_retry._is_exception_expected, '__wrapped__'),
-    sqlalchemy.engine.Engine._has_events,
+    sqlalchemy.engine.interfaces.Dialect._has_events,
 )
 '''
 
