@@ -78,6 +78,9 @@ class Recorder:
         :param many: it comes in batches, until :meth:`end_batches`.
         :returns: whether it is noted here, now or before.
         """
+        # Dialects execute without one what they want to know themselves.
+        if context is None:
+            return False
         where = _current.context()
         span: Any = where.get(_current.SPAN_KEY)
         if (

@@ -99,25 +99,21 @@ class _Listeners:
                 if '_has_events' in vars(kind)
             ],
         )
-        listeners: list[tuple[str, Callable[..., Any], bool]] = [
-            (_sql_driver.ONE, self._usual.listener, False),
-            (_sql_driver.MANY, self._of_many, False),
-            (_sql_driver.PLAIN, self._of_plain, False),
-            ('handle_error', self.failed, False),
+        listeners: list[tuple[str, Callable[..., Any], dict[str, bool]]] = [
+            (_sql_driver.ONE, self._usual.listener, {}),
+            (_sql_driver.MANY, self._of_many, {}),
+            (_sql_driver.PLAIN, self._of_plain, {}),
+            ('handle_error', self.failed, {}),
         ]
         if self._commented:
-            # Before others see the statement.
+            before = self.before_commented
+            # Others are to see the comment, too.
             listeners.append(
-                ('before_cursor_execute', self.before_commented, True)
+                ('before_cursor_execute', before, {'retval': True})
             )
-        for name, listener, changes in listeners:
+        for name, listener, options in listeners:
             try:
-                event.listen(
-                    base.Engine,
-                    name,
-                    listener,
-                    **({'retval': True} if changes else {}),
-                )
+                event.listen(base.Engine, name, listener, **options)
             except sqlalchemy.exc.InvalidRequestError:
                 raise exceptions.SeamMissing(
                     'SQLAlchemy',

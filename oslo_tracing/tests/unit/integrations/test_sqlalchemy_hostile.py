@@ -14,10 +14,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import logging
 import re
 import weakref
 
+import fixtures
 from opentelemetry import trace
 import sqlalchemy
 from sqlalchemy import event
@@ -303,6 +306,16 @@ class CommentTest(database.TestCase):
             with database.parent(sampled=False):
                 conn.execute(text('SELECT 1'))
         self.assertEqual(['SELECT 1', 'SELECT 1'], self.executed)
+
+    def test_what_a_dialect_wants_to_know_itself_is_left_as_it_is(self):
+        logged = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
+        with self.request(), self.engine.connect() as conn:
+            with contextlib.closing(conn.connection.cursor()) as cursor:
+                conn._cursor_execute(cursor, 'SELECT 1', ())
+                self.assertEqual((1,), cursor.fetchone())
+        self.assertEqual(['SELECT 1'], self.executed)
+        self.assertEqual([], self.sql())
+        self.assertEqual('', logged.output)
 
     def test_executemany_is_left_as_it_is(self):
         with self.request(), self.engine.connect() as conn:
