@@ -18,6 +18,7 @@ from __future__ import annotations
 from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import _sql_lexer
+from oslo_tracing.scrub import _sql_plain
 from oslo_tracing.scrub import _sql_words
 
 #: Characters that are read. The columns that nova selects of an instance
@@ -254,6 +255,7 @@ def _summary(text: str, grammar: str) -> str:
         return ''
     first = head[0][1]
     if first in _sql_words.DATA:
+        text = _sql_plain.without_columns(text)
         return _written(_Reader().read(text, grammar))
     if first in _sql_words.EXPLAINS:
         inner = _written(_Reader().read(text, grammar))

@@ -24,6 +24,7 @@ import re
 from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import _sql_lexer
+from oslo_tracing.scrub import _sql_plain
 from oslo_tracing.scrub import _sql_summary
 
 _MAX_LENGTH = _shapes.MAX_LENGTH
@@ -121,6 +122,8 @@ def _statement(
     complete = len(kept) <= _MAX_LENGTH
     if not complete:
         kept = kept[: _MAX_LENGTH - 3]
+    elif _sql_plain.is_plain(kept):
+        return kept.strip()
     grammar = _sql_lexer.flavour(dialect_name)
     row = list(_sql_lexer.tokens(kept, grammar))
     if _CREDENTIAL_HINT.search(kept) and _ABOUT_CREDENTIALS.search(
