@@ -206,7 +206,7 @@ class Pairs:
             return self._numbers.get(item) or self._number(item)
         if kind is float:
             return self._pair(item[0], _double(b'!', item[1]))
-        if kind is tuple:
+        if kind is tuple and item[1]:
             return self._pair(item[0], b'*' + sized(self._array(item[1])))
         return self._pair(item[0], value(item[1]))
 

@@ -36,14 +36,11 @@ def execute(what: str, ours: Callable[..., Any], *arguments: Any) -> None:
     :param arguments: of the event.
     """
     dialect = arguments[-1].dialect
-    listeners = getattr(dialect.dispatch, what)
-    if len(listeners) > 1:
-        others = iter(listeners)
-        # Those before us have had their say.
-        for listener in others:
-            if listener is ours:
-                break
-        for listener in others:
-            if listener(*arguments):
-                return
+    listeners = tuple(getattr(dialect.dispatch, what))
+    # Those before us have had their say. Where we have just been taken off
+    # nobody knows who they were.
+    after = listeners.index(ours) + 1 if ours in listeners else 0
+    for listener in listeners[after:]:
+        if listener(*arguments):
+            return
     getattr(dialect, what)(*arguments)

@@ -81,6 +81,9 @@ class Recorder:
         # Dialects execute without one what they want to know themselves.
         if context is None:
             return False
+        if getattr(context, _sql_notes.NOTE, None) is not None:
+            # Commented, or a batch of what is noted; or another's.
+            return _sql_notes.noted_by(self, context) is not None
         where = _current.context()
         span: Any = where.get(_current.SPAN_KEY)
         if (
@@ -91,9 +94,6 @@ class Recorder:
             if _sql_statements.kind_of(context.compiled) != 'select':
                 self.unrecorded(statement, context)
             return False
-        if getattr(context, _sql_notes.NOTE, None) is not None:
-            # Commented, or a batch of what is noted; or another's.
-            return _sql_notes.noted_by(self, context) is not None
         size = len(parameters) if executemany else 1
         known = self.known(statement, parameters, context, size > 1)
         if known.is_write:

@@ -72,6 +72,7 @@ class Usual:
         self._settings = settings
         # The method is another object each time that one asks for it.
         self.listener = self._execute
+        self._alone = (self.listener,)
 
     def _execute(
         self, cursor: Any, statement: str, parameters: Any, context: Any
@@ -127,7 +128,7 @@ class Usual:
         except Exception:
             _guard.report('noting an SQL statement')
             return False
-        if len(dialect.dispatch.do_execute) == 1:
+        if tuple(dialect.dispatch.do_execute) == self._alone:
             dialect.do_execute(cursor, statement, parameters, context)
         else:
             _sql_driver.execute(

@@ -31,6 +31,7 @@ from oslo_tracing import _wrap
 from oslo_tracing import exceptions
 from oslo_tracing import integrations
 from oslo_tracing.integrations import _sql_driver
+from oslo_tracing.integrations import _sql_notes
 from oslo_tracing.integrations import _sql_pool
 from oslo_tracing.integrations import _sql_recorder
 from oslo_tracing.integrations import _sql_usual
@@ -107,10 +108,12 @@ class _Listeners:
         ]
         if self._commented:
             before = self.before_commented
-            # Others are to see the comment, too.
-            listeners.append(
-                ('before_cursor_execute', before, {'retval': True})
-            )
+            # Others are to see the comment, too. And its span may have been
+            # started, whoever executes the statement.
+            listeners += [
+                ('before_cursor_execute', before, {'retval': True}),
+                ('after_cursor_execute', self.after_commented, {}),
+            ]
         for name, listener, options in listeners:
             try:
                 event.listen(base.Engine, name, listener, **options)
@@ -155,6 +158,21 @@ class _Listeners:
             _guard.report('noting an SQL statement')
         return said, parameters
 
+    def after_commented(
+        self,
+        conn: Any,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        executemany: bool,
+    ) -> None:
+        """Record a statement that somebody before us has executed."""
+        note = _sql_notes.noted_by(self._recorder, context)
+        # Batches are counted where they are executed.
+        if note is not None and not note.many:
+            self._succeeded(statement, cursor, context)
+
     def _execute_many(
         self, cursor: Any, statement: str, parameters: Any, context: Any
     ) -> bool:
@@ -195,11 +213,14 @@ class _Listeners:
             _guard.report('noting an SQL statement')
             return False
         _sql_driver.execute(what, listener, cursor, statement, *arguments)
+        self._succeeded(statement, cursor, context)
+        return True
+
+    def _succeeded(self, statement: str, cursor: Any, context: Any) -> None:
         try:
             self._recorder.succeeded(statement, cursor, context)
         except Exception:
             _guard.report('recording an SQL statement')
-        return True
 
     def failed(self, failure: Any) -> None:
         """Record a statement that failed; the exception goes its way.

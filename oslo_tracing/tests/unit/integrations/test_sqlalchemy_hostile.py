@@ -21,6 +21,7 @@ import re
 import weakref
 
 import fixtures
+from opentelemetry import context
 from opentelemetry import trace
 import sqlalchemy
 from sqlalchemy import event
@@ -208,6 +209,28 @@ class ListenerTest(database.TestCase):
         self.assertEqual([*asked[:3], 'has executed'], asked[6:10])
         self.assertEqual(asked[6:10], asked[10:])
 
+    def test_it_is_taken_off_while_a_statement_is_noted(self):
+        from oslo_tracing.scrub import sql
+
+        def summary(*args):
+            self.spans.tracing.undo.close()
+            return described(*args)
+
+        def execute(cursor, statement, parameters, context):
+            cursor.execute('SELECT 99')
+            return True
+
+        described = sql.summary
+        for before in ((), (lambda *args: None,)):
+            for listener in (*before, execute):
+                event.listen(self.engine, 'do_execute', listener)
+            with fixtures.MonkeyPatch(
+                'oslo_tracing.scrub.sql.summary', summary
+            ):
+                with self.request(), self.engine.connect() as conn:
+                    self.assertEqual(99, conn.scalar(text('SELECT 1')))
+            self.spans = self.record()
+
     def test_a_listener_that_executes_statements_itself(self):
         def more(conn, cursor, statement, *args):
             if 'instances' in statement:
@@ -316,6 +339,39 @@ class CommentTest(database.TestCase):
         self.assertEqual(['SELECT 1'], self.executed)
         self.assertEqual([], self.sql())
         self.assertEqual('', logged.output)
+
+    def test_what_somebody_before_us_has_executed(self):
+        def execute(cursor, statement, parameters, context):
+            cursor.execute(statement, parameters)
+            return True
+
+        self.spans.tracing.undo.close()
+        dialect = sqlalchemy.engine.interfaces.Dialect
+        self.addCleanup(setattr, dialect, '_has_events', dialect._has_events)
+        event.listen(Engine, 'do_execute', execute)
+        self.addCleanup(event.remove, Engine, 'do_execute', execute)
+        self.spans = self.record(**self.options())
+        with self.request(), self.engine.connect() as conn:
+            conn.execute(text('SELECT 1'))
+        (span,) = self.sql()
+        self.assertIn(f'-{span.context.span_id:016x}-01', self.executed[0])
+
+    def test_who_makes_another_context_current_before_others_look(self):
+        tokens = []
+
+        def attach(*args):
+            unsampled = trace.NonRecordingSpan(trace.SpanContext(1, 2, False))
+            tokens.append(context.attach(trace.set_span_in_context(unsampled)))
+
+        def detach(*args):
+            context.detach(tokens.pop())
+
+        event.listen(self.engine, 'before_cursor_execute', attach)
+        event.listen(self.engine, 'after_cursor_execute', detach)
+        with self.request(), self.engine.connect() as conn:
+            conn.execute(text('SELECT 1'))
+        (span,) = self.sql()
+        self.assertIn(f'-{span.context.span_id:016x}-01', self.executed[0])
 
     def test_executemany_is_left_as_it_is(self):
         with self.request(), self.engine.connect() as conn:
