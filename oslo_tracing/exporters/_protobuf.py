@@ -221,7 +221,7 @@ class Pairs:
         return b''.join(
             [
                 _NUMBERS[each]
-                if 0 <= each < 128
+                if 0 <= each < len(_NUMBERS)
                 else b'\n' + sized(value(each))
                 for each in values
             ]

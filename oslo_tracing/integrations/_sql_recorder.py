@@ -145,9 +145,6 @@ class Recorder:
     ) -> str:
         """Return a noted statement with a comment that names its span."""
         note: Any = getattr(context, _sql_notes.NOTE, None)
-        if type(note) is tuple:
-            # Of another recorder, which writes no comments itself.
-            note = context._oslo_tracing = _sql_notes.Note(*note)
         # The drivers' ways of executing many read the statement themselves.
         if note is None or (executemany and not note.many):
             return statement

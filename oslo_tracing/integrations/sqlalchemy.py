@@ -75,9 +75,10 @@ class _Listeners:
         self._recorder = recorder
         self._usual = usual
         self._commented = commented
-        # The method is another object each time that one asks for it.
-        self._of_many = self._execute_many
-        self._of_plain = self._execute_plain
+        self._unusual = {
+            what: functools.partial(self._execute, what)
+            for what in (_sql_driver.MANY, _sql_driver.PLAIN)
+        }
 
     def attach(self, sqlalchemy: Any, undo: contextlib.ExitStack) -> None:
         """Listen until ``undo`` is closed.
@@ -94,7 +95,7 @@ class _Listeners:
                 (kind, vars(kind)['_has_events'])
                 for kind in (
                     base.Engine,
-                    # Where the releases since 2.0 handle errors.
+                    # Which executes, and since 2.0 handles errors.
                     sqlalchemy.engine.interfaces.Dialect,
                 )
                 if '_has_events' in vars(kind)
@@ -102,8 +103,7 @@ class _Listeners:
         )
         listeners: list[tuple[str, Callable[..., Any], dict[str, bool]]] = [
             (_sql_driver.ONE, self._usual.listener, {}),
-            (_sql_driver.MANY, self._of_many, {}),
-            (_sql_driver.PLAIN, self._of_plain, {}),
+            *((what, execute, {}) for what, execute in self._unusual.items()),
             ('handle_error', self.failed, {}),
         ]
         if self._commented:
@@ -173,37 +173,16 @@ class _Listeners:
         if note is not None and not note.many:
             self._succeeded(statement, cursor, context)
 
-    def _execute_many(
-        self, cursor: Any, statement: str, parameters: Any, context: Any
-    ) -> bool:
-        return self._execute(
-            parameters,
-            _sql_driver.MANY,
-            self._of_many,
-            cursor,
-            statement,
-            parameters,
-            context,
-        )
-
-    def _execute_plain(
-        self, cursor: Any, statement: str, context: Any
-    ) -> bool:
-        return self._execute(
-            (), _sql_driver.PLAIN, self._of_plain, cursor, statement, context
-        )
-
     def _execute(
-        self,
-        parameters: Any,
-        what: str,
-        listener: Callable[..., Any],
-        cursor: Any,
-        statement: str,
-        *arguments: Any,
+        self, what: str, cursor: Any, statement: str, *arguments: Any
     ) -> bool:
-        """Execute a statement in a way that few are, and record it."""
-        context = arguments[-1]
+        """Execute a statement in a way that few are, and record it.
+
+        :param what: the event.
+        :param arguments: what else it has.
+        """
+        *given, context = arguments
+        parameters = given[0] if given else ()
         try:
             if not self._recorder.begin(
                 statement, parameters, context, what == _sql_driver.MANY
@@ -212,7 +191,9 @@ class _Listeners:
         except Exception:
             _guard.report('noting an SQL statement')
             return False
-        _sql_driver.execute(what, listener, cursor, statement, *arguments)
+        _sql_driver.execute(
+            what, self._unusual[what], cursor, statement, *arguments
+        )
         self._succeeded(statement, cursor, context)
         return True
 

@@ -50,7 +50,7 @@ def _raise(error):
     return listener
 
 
-class ListenerTest(database.TestCase):
+class TestCase(database.TestCase):
     def _listen(self, target, name, listener, **options):
         if isinstance(target, type):
             # Not taken back by our own clean-up, which goes first.
@@ -64,6 +64,8 @@ class ListenerTest(database.TestCase):
         event.listen(target, name, listener, **options)
         self.addCleanup(event.remove, target, name, listener)
 
+
+class ListenerTest(TestCase):
     def _select(self, statement=None):
         if statement is None:
             statement = select(INSTANCES)
@@ -295,7 +297,7 @@ class ListenerTest(database.TestCase):
         self.spans.clear()
 
 
-class CommentTest(database.TestCase):
+class CommentTest(TestCase):
     def options(self):
         return {'db_comment': True}
 
@@ -346,10 +348,7 @@ class CommentTest(database.TestCase):
             return True
 
         self.spans.tracing.undo.close()
-        dialect = sqlalchemy.engine.interfaces.Dialect
-        self.addCleanup(setattr, dialect, '_has_events', dialect._has_events)
-        event.listen(Engine, 'do_execute', execute)
-        self.addCleanup(event.remove, Engine, 'do_execute', execute)
+        self._listen(Engine, 'do_execute', execute)
         self.spans = self.record(**self.options())
         with self.request(), self.engine.connect() as conn:
             conn.execute(text('SELECT 1'))
