@@ -107,9 +107,13 @@ class Tracer(trace.Tracer):
         start_time: int,
         end_time: int,
     ) -> None:
-        """Add a span that has ended already, as for :meth:`start_ready`."""
-        span = self.start_ready(ready, where, own, None, start_time)
-        span.end(end_time)
+        """Add a span that has ended already, as for :meth:`start_ready`.
+
+        :param own: what it has beside what is shared; others may have the
+            same dict.
+        """
+        own = None if own is None else own.copy()
+        self.start_ready(ready, where, own, None, start_time).end(end_time)
 
 
 def starter(tracer: trace.Tracer) -> Callable[..., trace.Span]:

@@ -56,7 +56,6 @@ _MAX_TIME: Final = 2**63 - 1
 # Tracers of ours that are remembered.
 _MAX_KNOWN: Final = 256
 _NOBODY: Final[dict[int, Any]] = {}
-_Ended: Final = _recorded.Ended
 _OF_OURS: Final = _span.KINDS
 
 
@@ -112,11 +111,8 @@ class Cleaner:
         found: list[sdk_trace.ReadableSpan] = []
         span: Any
         for span in spans:
-            kind = type(span)
-            if kind is _Ended:
-                span.identify()
             if (
-                kind in _OF_OURS
+                type(span) in _OF_OURS
                 and not span.rough
                 and id(span.shared) in as_they_are
             ):

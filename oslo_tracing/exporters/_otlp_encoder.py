@@ -181,7 +181,7 @@ class Encoder:
                     trace_id >> 64,
                     trace_id & _LOW,
                     b'\x12\x08',
-                    span.span_id or span.identify(),
+                    span.span_id,
                     b'"\x08',
                     above_id,
                 ),

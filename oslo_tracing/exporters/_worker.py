@@ -17,18 +17,19 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable
+import itertools
 import time
 from typing import Any
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk import resources
-from opentelemetry.sdk import trace as sdk_trace
 
 from oslo_tracing import _real
 from oslo_tracing import context
 from oslo_tracing import counters
 from oslo_tracing.exporters import _delivery
 from oslo_tracing.exporters import _quiet
+from oslo_tracing.tracer import _recorded
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -45,7 +46,7 @@ class Worker:
     :param resource: tells what the spans of this process belong to.
     :param stats: where spans are counted.
     :param is_all: nobody else is to be told of each span.
-    :ivar queue: spans that wait for the thread.
+    :ivar queue: spans that wait for the thread, and fields of an ``Ended``.
     :ivar room: while fewer spans wait than this, and exporters are not in
         trouble, a span needs only to be put into the queue.
     :ivar stopped: but then :meth:`drop_queue` is to be called after that.
@@ -74,11 +75,10 @@ class Worker:
         self.stopped = False
         self.room = 0
         self._quiet: _quiet.QuietLoggers | None = None
-        self.queue: collections.deque[sdk_trace.ReadableSpan]
-        self.queue = collections.deque()
+        self.queue: collections.deque[_recorded.Queued] = collections.deque()
         self.delivery = _delivery.Delivery(settings, builders, resource, stats)
 
-    def put(self, span: sdk_trace.ReadableSpan) -> None:
+    def put(self, span: _recorded.Queued) -> None:
         """Queue an ended span; never waits for the exporter thread.
 
         A new span is dropped when the queue is full. Threads that look at
@@ -225,20 +225,25 @@ class Worker:
             if not batch:
                 break
             left -= len(batch)
-            self.delivery.export(batch)
+            self.delivery.export(
+                [
+                    _recorded.Ended(*one) if isinstance(one, tuple) else one
+                    for one in batch
+                ]
+            )
         for flush in flushes:
             flush.complete = not left and not self.delivery.owed()
             flush.done.set()
 
-    def _take(self, count: int) -> list[sdk_trace.ReadableSpan]:
-        batch: list[sdk_trace.ReadableSpan] = []
-        put, take = batch.append, self.queue.popleft
+    def _take(self, count: int) -> list[_recorded.Queued]:
+        taken: list[_recorded.Queued] = []
+        each: Any = iter(self.queue.popleft, None)
         try:
-            for _ in range(count):
-                put(take())
+            taken.extend(itertools.islice(each, count))
         except IndexError:
+            # Another has taken the last one; what came before it is there.
             pass
-        return batch
+        return taken
 
     def drop_queue(self) -> None:
         """Count what came in when nobody exports any more."""

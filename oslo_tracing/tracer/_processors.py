@@ -19,6 +19,8 @@ from typing import Any
 
 from opentelemetry.sdk import trace as sdk_trace
 
+from oslo_tracing.tracer import _recorded
+
 
 class Processors(sdk_trace.SynchronousMultiSpanProcessor):
     """The processors of a provider, in order.
@@ -30,6 +32,8 @@ class Processors(sdk_trace.SynchronousMultiSpanProcessor):
     :ivar starting: those to be told of a start below a parent.
     :ivar starting_roots: those to be told of any other.
     :ivar finish: called with a span that has ended.
+    :ivar add: called with one of ours that is not ``rough``, or, where they
+        ``only_export``, with the fields of one that is to be made.
     :ivar only_export: nobody sees a span before it has ended, or looks at
         more of it than what can be read.
     """
@@ -39,6 +43,7 @@ class Processors(sdk_trace.SynchronousMultiSpanProcessor):
         self.starting: tuple[Any, ...] = ()
         self.starting_roots: tuple[Any, ...] = ()
         self.finish: Callable[[Any], None] = self._finish_all
+        self.add: Callable[[_recorded.Queued], None] = self._add
         self.only_export = False
         self._ending: tuple[Any, ...] = ()
         self._at_end: tuple[Any, ...] = ()
@@ -62,12 +67,20 @@ class Processors(sdk_trace.SynchronousMultiSpanProcessor):
         self.only_export = not (self.starting or self._ending) and all(
             getattr(one, 'only_exports', False) for one in self._at_end
         )
+        self.add = self._add
+        if self.only_export and len(self._at_end) == 1:
+            self.add = getattr(self._at_end[0], 'add', self._add)
 
     def _finish_all(self, span: Any) -> None:
         for processor in self._ending:
             processor._on_ending(span)
         for processor in self._at_end:
             processor.on_end(span)
+
+    def _add(self, whole: _recorded.Queued) -> None:
+        self.finish(
+            _recorded.Ended(*whole) if isinstance(whole, tuple) else whole
+        )
 
     def _who(self, name: str) -> tuple[Any, ...]:
         nothing = getattr(sdk_trace.SpanProcessor, name, None)

@@ -91,16 +91,16 @@ class Ended(Recorded):
     """A span that had ended when it was made, as a statement's.
 
     Nobody has started it, so that nobody can have changed it, or named it as
-    a parent: its id is made when somebody reads it, which is the exporter's
-    thread. It is whole, as a ``Span`` is that is not ``rough``.
+    a parent: until it is exported there are only its :data:`Fields`. It is
+    whole, as a ``Span`` is that is not ``rough``.
 
     :param ready: name, kind and attributes that it shares with others.
-    :param own: attributes that are its own.
+    :param own: attributes that are its own; not changed.
     :param parent: a span of ours, that is recorded and has no trace state.
     :param start_time: nanoseconds since the epoch.
     :param end_time: the same.
     :param shared: what it has in common with others.
-    :ivar span_id: its id, 0 as long as it has none.
+    :ivar span_id: its id.
     """
 
     __slots__ = (
@@ -123,19 +123,19 @@ class Ended(Recorded):
     def __init__(
         self,
         ready: _ready.Ready,
-        own: dict[str, Any],
+        own: dict[str, Any] | None,
         parent: trace.SpanContext,
         start_time: int,
         end_time: int,
         shared: _parts.Shared,
     ) -> None:
         self.ready = ready
-        self.own = own
+        self.own = own or {}
         self._parent = parent
         self._start_time = start_time
         self._end_time = end_time
         self.shared = shared
-        self.span_id = 0
+        self.span_id = shared.span_id()
 
     @property
     def _name(self) -> str:  # type: ignore[override]
@@ -151,16 +151,18 @@ class Ended(Recorded):
         trace_id, _id, _remote, flags, state, _valid = parent
         return _new(
             trace.SpanContext,
-            (trace_id, self.identify(), False, flags, state, True),
+            (trace_id, self.span_id, False, flags, state, True),
         )
 
-    def identify(self) -> int:
-        """Return its id, which is made when it is asked for first.
 
-        Exporters may have threads of their own: that has to be before they
-        get it.
-        """
-        made = self.span_id
-        if not made:
-            made = self.span_id = self.shared.span_id()
-        return made
+#: What an ``Ended`` is made of.
+Fields = tuple[
+    _ready.Ready,
+    dict[str, Any] | None,
+    trace.SpanContext,
+    int,
+    int,
+    _parts.Shared,
+]
+#: What waits for its export.
+Queued = sdk_trace.ReadableSpan | Fields

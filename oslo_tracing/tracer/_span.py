@@ -316,7 +316,11 @@ class Span(_ready.Span, _recorded.Recorded):
         if not more:
             # Most have nothing there, and wait for their export.
             self._more = _NOTHING
-        self.shared.processors.finish(self)
+        processors = self.shared.processors
+        if self.rough:
+            processors.finish(self)
+        else:
+            processors.add(self)
 
     def __exit__(
         self,

@@ -34,7 +34,6 @@ from oslo_tracing import _ready
 from oslo_tracing.tracer import _attributes
 from oslo_tracing.tracer import _parts
 from oslo_tracing.tracer import _processors
-from oslo_tracing.tracer import _recorded
 from oslo_tracing.tracer import _span
 
 _SAMPLED: Final = int(trace.TraceFlags.SAMPLED)
@@ -202,10 +201,10 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             and processors.only_export
         ):
             parent: Any = above._context
-            processors.finish(
-                _Ended(
+            processors.add(
+                (
                     ready,
-                    own or {},
+                    own,
                     parent,
                     start_time,
                     end_time,

@@ -29,8 +29,10 @@ import fixtures
 from opentelemetry import context
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.trace import export
+from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 
+from oslo_tracing import _ready
 from oslo_tracing import _real
 from oslo_tracing import counters
 from oslo_tracing import exporters
@@ -74,7 +76,7 @@ class _Case(base.TestCase):
         self.logged = self.useFixture(fixtures.FakeLogger('oslo_tracing'))
         self.one = _Exporter()
 
-    def _pipeline(self, builders=None, **values):
+    def _pipeline(self, builders=None, sampler=None, **values):
         # Nothing is exported because of time unless a test wants it.
         values.setdefault('schedule_delay', 3600.0)
         values.setdefault('shutdown_timeout', 5.0)
@@ -86,7 +88,9 @@ class _Case(base.TestCase):
             support.resource,
             counters.Counters(),
         )
-        self.tracing = self.useFixture(support.Tracer(pipeline))
+        self.tracing = self.useFixture(
+            support.Tracer(pipeline, sampler=sampler)
+        )
         return pipeline
 
     def _block(self):
@@ -233,6 +237,85 @@ class PipelineTest(_Case):
 
         self.assertIs(trace.INVALID_SPAN, seen.pop('span'))
         self.assertEqual([True, True], list(seen.values()))
+
+
+class _Follows(sampling.StaticSampler):
+    """What is below a span of this process is recorded with it."""
+
+    follows_local = True
+
+    def __init__(self):
+        super().__init__(sampling.Decision.RECORD_AND_SAMPLE)
+
+
+class AddedTest(_Case):
+    """What had ended when it was made, as statements have."""
+
+    def setUp(self):
+        super().setUp()
+        self.spans = []
+        self.one.behave = lambda spans: self.spans.extend(spans) or _SUCCESS
+
+    def _pipeline(self, **values):
+        pipeline = super()._pipeline(sampler=_Follows(), **values)
+        tracer = self.tracing.tracer
+        self.parent = tracer.start_span('request', context.Context())
+        where = trace.set_span_in_context(self.parent, context.Context())
+        ready = _ready.Ready('SELECT', trace.SpanKind.CLIENT, {'a': 'b'})
+        # The first tells whether others may share what is ready.
+        tracer.start_ready(ready, where).end()
+        self.add = lambda own=None: tracer.add_ready(ready, where, own, 5, 7)
+        return pipeline
+
+    def test_exporters_get_spans(self):
+        pipeline = self._pipeline()
+        shared = {'rows': 3}
+        for own in (None, shared, shared):
+            self.add(own)
+
+        self.assertIs(True, pipeline.force_flush(5000))
+
+        _first, *added = self.spans
+        self.assertEqual(
+            [{'a': 'b'}, {'a': 'b', 'rows': 3}, {'a': 'b', 'rows': 3}],
+            [dict(span.attributes) for span in added],
+        )
+        for span in added:
+            self.assertEqual('SELECT', span.name)
+            self.assertEqual((5, 7), (span.start_time, span.end_time))
+            self.assertEqual(self.parent.get_span_context(), span.parent)
+            self.assertEqual(span.parent.trace_id, span.context.trace_id)
+        self.assertEqual(4, len({s.context.span_id for s in self.spans}))
+        self.assertNotIn(0, {s.context.span_id for s in self.spans})
+        self.assertEqual({'rows': 3}, shared)
+        self.assertEqual(4, pipeline.stats.snapshot()['exported']['one'])
+
+    def test_what_finds_no_room_is_counted(self):
+        pipeline = self._pipeline(max_queue_size=4, max_export_batch_size=4)
+        hangs, go_on = self._block()
+        for _ in range(4):
+            self.add()
+        self.assertTrue(hangs.wait(10))
+        for _ in range(7):
+            self.add()
+        go_on.set()
+        pipeline.force_flush(5000)
+
+        self.assertEqual(
+            {'exported': {'one': 8}, 'dropped': {counters.QUEUE_FULL: 4}},
+            pipeline.stats.snapshot(),
+        )
+
+    def test_what_comes_too_late_is_counted(self):
+        pipeline = self._pipeline()
+        self.add()
+        pipeline.shutdown()
+        self.add()
+
+        self.assertEqual(
+            {'exported': {'one': 2}, 'dropped': {counters.SHUT_DOWN: 1}},
+            pipeline.stats.snapshot(),
+        )
 
 
 class FailureTest(_Case):
