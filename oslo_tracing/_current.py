@@ -153,6 +153,11 @@ def is_sampled(span_context: Any) -> bool:
     return bool(span_context[VALID] and span_context[FLAGS] & _SAMPLED)
 
 
+def is_span_sampled(span: Any) -> bool:
+    """Say the same of a span; not of None."""
+    return span is not None and is_sampled(span.get_span_context())
+
+
 class Unrecorded(trace.NonRecordingSpan):
     """A span that nobody records, and below which nobody records anything.
 

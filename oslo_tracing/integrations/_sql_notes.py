@@ -33,13 +33,9 @@ _THEIR_MODULE = 'opentelemetry.instrumentation.sqlalchemy'
 #: No more rows are told.
 MOST_ROWS = 2**63
 
-#: What is noted of a usual statement: what is known of it, what it runs
-#: under, and since when. To make an object would cost more than the rest.
-Usual = tuple[_sql_known.Known, otel_context.Context, int]
-
 
 class Note:
-    """A statement of which there is more to note.
+    """A statement that is executed, or has failed.
 
     :param known: what is known of it.
     :param parent: what it runs under.
@@ -82,8 +78,6 @@ class Note:
 def noted_by(owner: object, context: Any) -> Note | None:
     """Return what somebody has noted here, None where that is nothing."""
     noted = getattr(context, NOTE, None)
-    if type(noted) is tuple:
-        noted = Note(*noted)
     if noted is None or noted.known.owner is not owner:
         return None
     return noted  # type: ignore[no-any-return]

@@ -62,6 +62,8 @@ class Recorder:
             self,
             _sql_statements.StatementCache(settings.db_query_text != 'none'),
         )
+        #: Numbers of the contexts whose statement comes in batches now.
+        self.batches: set[int] = set()
         self._is_write: Callable[[str, str], bool] | None = None
         self._stepped_back = False
 
@@ -86,11 +88,7 @@ class Recorder:
             return _sql_notes.noted_by(self, context) is not None
         where = _current.context()
         span: Any = where.get(_current.SPAN_KEY)
-        if (
-            span is None
-            or not _current.is_sampled(span.get_span_context())
-            or _current.is_suppressed(where)
-        ):
+        if not _current.is_span_sampled(span) or _current.is_suppressed(where):
             if _sql_statements.kind_of(context.compiled) != 'select':
                 self.unrecorded(statement, context)
             return False

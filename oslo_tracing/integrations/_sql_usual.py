@@ -12,17 +12,15 @@
 
 """The straight way of the usual statement.
 
-It is executed once, nothing is wrong with it, and its text has been there
-before. A request has dozens of such, so that what is done for one is here in
-one function that calls little. All others go to the recorder.
+It is executed once, by us alone, nothing is wrong with it, and its text has
+been there before. A request has dozens of such, so that what is done for one
+is here in one function that calls little. All others go to the recorder.
 """
 
 from __future__ import annotations
 
 import time
 from typing import Any
-
-from opentelemetry import trace
 
 from oslo_tracing import _current
 from oslo_tracing import _guard
@@ -35,20 +33,21 @@ from oslo_tracing.integrations import _sql_sums
 from oslo_tracing import settings as settings_module
 
 # Names of this module: to go by another for each would cost as much again.
-_FLAGS = _current.FLAGS
 _MOST_ROWS = _sql_notes.MOST_ROWS
-_NOBODY = trace.INVALID_SPAN_CONTEXT
-_NOTE = _sql_notes.NOTE
 _ROWS = names.OPENSTACK_DB_ROWS
-_SAMPLED = trace.TraceFlags.SAMPLED
 _SPAN_KEY = _current.SPAN_KEY
 _THEIRS = _sql_notes.THEIRS
 _UnrecordedContext = _current.UnrecordedContext
-_VALID = _current.VALID
 _context = _current.context
+_is_sampled = _current.is_span_sampled
 _suppresses_nothing = frozenset(
     (_current.SUPPRESS_ALL, _current.SUPPRESS_PLAIN)
 ).isdisjoint
+
+_FEW = 128
+#: Attributes of statements with few rows: a dict of its own would be there
+#: for each until it is exported.
+_TOLD = tuple({_ROWS: rows} for rows in range(_FEW))
 
 
 class Usual:
@@ -70,9 +69,18 @@ class Usual:
         self._find = recorder.memory.find
         self._tracer = tracer
         self._settings = settings
+        self._batches = recorder.batches
+        self._may_be = True
         # The method is another object each time that one asks for it.
         self.listener = self._execute
-        self._alone = (self.listener,)
+
+    def look_closer(self) -> None:
+        """Take no statement for a usual one from now on.
+
+        Each is noted on its execution context before it is executed, or the
+        listener is about to be taken off.
+        """
+        self._may_be = False
 
     def _execute(
         self, cursor: Any, statement: str, parameters: Any, context: Any
@@ -98,12 +106,16 @@ class Usual:
                 return False
             dialect = context.dialect
             span: Any = where.get(_SPAN_KEY)
-            named: Any = _NOBODY if span is None else span.get_span_context()
             if (
-                not named[_FLAGS] & _SAMPLED
-                or not named[_VALID]
+                # Nearly always one of ours, and then it is sampled.
+                (getattr(span, 'rough', True) and not _is_sampled(span))
                 or not _suppresses_nothing(where)
-                or getattr(context, _NOTE, None) is not None
+                or self._batches
+                or hasattr(context, _THEIRS)
+                # Others have a say in the execution.
+                or len(dialect.dispatch.do_execute) != 1
+                # After that: who takes the listener off says so before.
+                or not self._may_be
             ):
                 if not self._recorder.begin(statement, parameters, context):
                     return False
@@ -123,14 +135,10 @@ class Usual:
                         context.root_connection, known.engine
                     )
                 started = time.time_ns()
-                # Whoever handles a failure looks there.
-                context._oslo_tracing = known, where, started
         except Exception:
             _guard.report('noting an SQL statement')
             return False
-        if tuple(dialect.dispatch.do_execute) == self._alone:
-            dialect.do_execute(cursor, statement, parameters, context)
-        else:
+        if known is None:
             _sql_driver.execute(
                 _sql_driver.ONE,
                 self.listener,
@@ -139,12 +147,18 @@ class Usual:
                 parameters,
                 context,
             )
+        else:
+            try:
+                dialect.do_execute(cursor, statement, parameters, context)
+            except BaseException:
+                # Whoever handles a failure looks there.
+                context._oslo_tracing = _sql_notes.Note(known, where, started)
+                raise
         try:
-            if known is None or hasattr(context, _THEIRS):
+            if known is None:
                 self._recorder.succeeded(statement, cursor, context)
                 return True
             ended = time.time_ns()
-            context._oslo_tracing = None
             own = None
             rows = -1
             if known.has_rows:
@@ -157,7 +171,7 @@ class Usual:
                     )
                 ):
                     rows = told
-                    own = {_ROWS: rows}
+                    own = _TOLD[rows] if rows < _FEW else {_ROWS: rows}
             if self._settings.db_spans == 'all' or not _sql_sums.add(
                 self._settings,
                 where,

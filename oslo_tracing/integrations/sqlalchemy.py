@@ -107,6 +107,7 @@ class _Listeners:
             ('handle_error', self.failed, {}),
         ]
         if self._commented:
+            self._usual.look_closer()
             before = self.before_commented
             # Others are to see the comment, too. And its span may have been
             # started, whoever executes the statement.
@@ -124,6 +125,8 @@ class _Listeners:
                     'SQL statements are',
                 ) from None
             undo.callback(event.remove, base.Engine, name, listener)
+        # Before any of them is taken off.
+        undo.callback(self._usual.look_closer)
         for name, make, untraced in (
             # 1.4 has no such batches.
             ('_exec_insertmany_context', self._around_batches, 'batches are'),
@@ -263,12 +266,16 @@ class _Listeners:
                 )
             except Exception:
                 _guard.report('noting an SQL statement')
+            batches = self._recorder.batches
+            batches.add(id(context))
             try:
                 result = original(conn, dialect, context)
             except BaseException as error:
                 # Mostly that was told, and nothing is left to do.
                 self._failed(context, getattr(error, 'orig', None) or error)
                 raise
+            finally:
+                batches.discard(id(context))
             try:
                 self._recorder.end_batches(context)
             except Exception:
