@@ -99,6 +99,23 @@ class Tracer(trace.Tracer):
         :param start_time: nanoseconds since the epoch, by default now.
         """
 
+    def start_drawn(
+        self,
+        ready: Ready,
+        where: otel_context.Context,
+        own: dict[str, Any],
+        trace_id: int,
+    ) -> trace.Span | None:
+        """Start the root of a trace that is recorded, as was decided before.
+
+        :param ready: shared with other spans.
+        :param where: a context without a span.
+        :param own: as for :meth:`start_ready`.
+        :param trace_id: as the provider makes them, at random.
+        :returns: None where the sampler has to be asked.
+        """
+        return None
+
     def add_ready(
         self,
         ready: Ready,

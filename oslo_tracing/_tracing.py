@@ -248,4 +248,7 @@ class _Tracer(_ready.Tracer):
         )
         if isinstance(tracer, _ready.Tracer):
             self.add_ready = tracer.add_ready  # type: ignore[method-assign]
+            self.start_drawn = (  # type: ignore[method-assign]
+                tracer.start_drawn
+            )
         return tracer

@@ -200,13 +200,15 @@ class Server:
         if is_free and told is not None and told.is_usual:
             key = (told.name, continued, *_wsgi_environ.said(environ))
             caller = self.callers.get(key)
-        wanted = context.want_trace_id(
-            trace_id if is_drawn else parentage.trace_id, is_drawn
-        )
-        try:
-            span = self._span(parentage, told, caller)
-        finally:
-            context.forget_trace_id(wanted)
+        span = self._drawn(parentage, told, caller, trace_id)
+        if span is None:
+            wanted = context.want_trace_id(
+                trace_id if is_drawn else parentage.trace_id, is_drawn
+            )
+            try:
+                span = self._span(parentage, told, caller)
+            finally:
+                context.forget_trace_id(wanted)
         request = self._begun(environ, parentage, span)
         if span.is_recording():
             if told is None:
@@ -254,6 +256,26 @@ class Server:
             return not self.settings.max_traces_per_second
         return continued and _current.is_sampled(
             _current.span_in(parentage.context).get_span_context()
+        )
+
+    def _drawn(
+        self,
+        parentage: trust.Parentage,
+        told: _wsgi_told.Told | None,
+        caller: _wsgi_callers.Caller | None,
+        trace_id: int | None,
+    ) -> trace.Span | None:
+        """Start the span where all that the sampler could say is known."""
+        if (
+            trace_id is None
+            or told is None
+            or caller is None
+            or self.settings.max_traces_per_second
+        ):
+            return None
+        own: dict[str, Any] = {_URL_PATH: told.path}
+        return self._tracer.start_drawn(
+            caller.ready, parentage.context, own, trace_id
         )
 
     def _span(

@@ -43,13 +43,14 @@ _FOLLOWED: Final = _SAMPLED | _RANDOM
 #: Attributes that a span is to have room for beside those it shares.
 _ROOM: Final = 16
 _FLAGS: Final = tuple(trace.TraceFlags(flags) for flags in range(4))
+#: Of a trace whose id was drawn, and is kept.
+_DRAWN: Final = _FLAGS[_FOLLOWED]
 _NO_LOSS: Final = (0, 0, 0)
 _ON_ERROR: Final = _span.RECORD_ERROR | _span.SET_STATUS
 # What every start asks for: looked up once.
 _SPAN_KEY: Final = _current.SPAN_KEY
 _new: Final = tuple.__new__
 _Context: Final = trace.SpanContext
-_Ended: Final = _recorded.Ended
 _Span: Final = _span.Span
 _NO_STATE: Final = trace.DEFAULT_TRACE_STATE
 _INTERNAL: Final = trace.SpanKind.INTERNAL
@@ -181,6 +182,33 @@ class Tracer(sdk_trace.Tracer, _ready.Tracer):
             ready,
         )
         for processor in self._processors.starting:
+            processor.on_start(span, parent_context=where)
+        return span
+
+    def start_drawn(
+        self,
+        ready: _ready.Ready,
+        where: otel_context.Context,
+        own: dict[str, Any],
+        trace_id: int,
+    ) -> trace.Span | None:
+        if ready.whole_for is not self._quick:
+            return None
+        ids = (trace_id, self._span_id(), False, _DRAWN, _NO_STATE, True)
+        span = _Span(
+            ready.name,
+            _new(_Context, ids),
+            None,
+            ready.kind,
+            own,
+            False,
+            _NO_LOSS,
+            time.time_ns(),
+            self._shared,
+            _ON_ERROR,
+            ready,
+        )
+        for processor in self._processors.starting_roots:
             processor.on_start(span, parent_context=where)
         return span
 

@@ -201,3 +201,69 @@ class ReadyTest(base.TestCase):
         before = dict(self.ready.attributes)
         _ready.starter(Tracer())(self.ready, _EMPTY)
         self.assertEqual(before, self.ready.attributes)
+
+
+class DrawnTest(base.TestCase):
+    """A root whose id was drawn, and kept, before it starts."""
+
+    _ID = 7 << 64 | 9
+
+    def setUp(self):
+        super().setUp()
+        self.ready = _ready.Ready(
+            'GET /servers', trace.SpanKind.SERVER, {'url.scheme': 'http'}
+        )
+
+    def record(self, **options):
+        self.spans = self.useFixture(fixture.SpanRecorder('none', **options))
+        tracer = self.spans.tracing.tracer('test')
+        # The first one has it made.
+        tracer.start_span('first', _EMPTY).end()
+        return tracer
+
+    def test_it_is_as_one_that_the_sampler_has_decided_on(self):
+        tracer = self.record()
+        tracer.start_ready(self.ready, _EMPTY, {'url.path': '/'}).end()
+        span = tracer.start_drawn(
+            self.ready, _EMPTY, {'url.path': '/'}, self._ID
+        )
+        span.end()
+
+        _first, decided, drawn = self.spans.finished
+        self.assertEqual(self._ID, drawn.context.trace_id)
+        self.assertTrue(drawn.context.is_valid)
+        self.assertNotEqual(decided.context.span_id, drawn.context.span_id)
+        for what in ('name', 'kind', 'parent', 'attributes', 'links'):
+            self.assertEqual(getattr(decided, what), getattr(drawn, what))
+        for what in ('trace_flags', 'trace_state', 'is_remote'):
+            self.assertEqual(
+                getattr(decided.context, what), getattr(drawn.context, what)
+            )
+
+    def test_processors_hear_of_its_start(self):
+        tracer = self.record()
+        heard = []
+
+        class Processor(sdk_trace.SpanProcessor):
+            def on_start(self, span, parent_context=None):
+                heard.append((span.name, parent_context))
+
+        self.spans.tracing.provider.add_span_processor(Processor())
+        tracer.start_ready(self.ready, _EMPTY).end()
+        tracer.start_drawn(self.ready, _EMPTY, {}, self._ID).end()
+
+        self.assertEqual([('GET /servers', _EMPTY)] * 2, heard)
+
+    def test_where_the_sampler_is_to_be_asked_there_is_none(self):
+        tracer = self.record()
+        # Nobody has looked at it yet.
+        self.assertIsNone(tracer.start_drawn(self.ready, _EMPTY, {}, self._ID))
+        built = provider.Provider(
+            resource=resources.Resource({}),
+            sampler=sampling.ALWAYS_OFF,
+            shutdown_on_exit=False,
+            describe=lambda error: {},
+        )
+        other = built.get_tracer('test')
+        other.start_ready(self.ready, _EMPTY).end()
+        self.assertIsNone(other.start_drawn(self.ready, _EMPTY, {}, self._ID))
