@@ -14,9 +14,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import os
+import sys
 
 import fixtures
 from opentelemetry.sdk.trace import id_generator
@@ -27,6 +29,8 @@ from oslotest import base
 from oslo_tracing import _runtime
 from oslo_tracing import service
 
+#: Seconds after OS_TEST_TIMEOUT.
+_GRACE = 60
 # Sampled and, since the SDK knows of level 2 of W3C Trace Context, random.
 _FLAGS = 3 if hasattr(id_generator.IdGenerator, 'is_trace_id_random') else 1
 
@@ -36,6 +40,7 @@ class TestCase(base.BaseTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        _end_if_stuck()
         for name in list(os.environ):
             if name.startswith(('OTEL_', 'OS_TRACING__')):
                 self.useFixture(fixtures.EnvironmentVariable(name))
@@ -43,6 +48,21 @@ class TestCase(base.BaseTestCase):
         # A filter that is given no configuration uses the last one.
         self.addCleanup(setattr, _runtime.RUNTIME, 'conf', None)
         self.addCleanup(service.shutdown)
+
+
+def _end_if_stuck():
+    """End this process where the test's timeout does not end the test.
+
+    The timeout is an exception, which a loop that tries again for ever may
+    swallow, and of which what waits in C hears nothing: all other tests would
+    wait for that one. The stacks tell where it was. The next test, or the end
+    of the process, calls it off.
+    """
+    seconds = int(os.environ.get('OS_TEST_TIMEOUT') or 0)
+    if seconds and sys.__stderr__ is not None:
+        faulthandler.dump_traceback_later(
+            seconds + _GRACE, exit=True, file=sys.__stderr__
+        )
 
 
 class LogOfACommand(fixtures.Fixture):

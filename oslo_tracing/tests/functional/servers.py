@@ -154,7 +154,11 @@ def _memcached():
     arguments = ['-l', '127.0.0.1', '-p', str(port)]
     if os.geteuid() == 0:
         arguments += ['-u', 'nobody']
-    process = subprocess.Popen(['memcached', *arguments])
+    process = subprocess.Popen(
+        ['memcached', *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
     def stop():
         process.terminate()
