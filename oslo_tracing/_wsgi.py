@@ -254,8 +254,8 @@ class Server:
         """
         if is_drawn:
             return not self.settings.max_traces_per_second
-        return continued and _current.is_sampled(
-            _current.span_in(parentage.context).get_span_context()
+        return continued and _current.is_span_sampled(
+            _current.span_in(parentage.context)
         )
 
     def _drawn(

@@ -177,7 +177,7 @@ class Transactions:
             if info[_WROTE].owner is not self:
                 return None
             engine: _sql_engines.Engine = info.pop(_WROTE).engine
-            if not _current.is_sampled(_current.span().get_span_context()):
+            if not _current.is_span_sampled(_current.span()):
                 return None
             return None if context.is_suppressed() else engine
         except NotImplementedError:
