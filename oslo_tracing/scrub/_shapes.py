@@ -67,7 +67,10 @@ _SENSITIVE_ENDINGS = (
     'apikey',
     'authkey',
     'authorization',
+    'cookie',
     'credential',
+    'encryptionkey',
+    'hmackey',
     'passphrase',
     'passwd',
     'password',
@@ -78,9 +81,12 @@ _SENSITIVE_ENDINGS = (
     'secretkey',
     'sessionid',
     'signature',
+    'signingkey',
     'tempurlsig',
     'token',
+    'tokenid',
     'trustid',
+    'userdata',
 )
 # Secrets where they are the whole key of a query; in other places words.
 _SENSITIVE_WORDS = frozenset(('code', 'pass', 'sig', 'state'))
@@ -147,7 +153,9 @@ def is_sensitive(key: str, alone: bool = True) -> bool:
         return True
     plain = plain.lower().strip('[]"\' \t')
     letters = _NOT_LETTERS.sub('', plain)
-    if letters.endswith(_SENSITIVE_ENDINGS):
+    if letters.endswith(_SENSITIVE_ENDINGS) or (
+        letters.endswith('s') and letters[:-1].endswith(_SENSITIVE_ENDINGS)
+    ):
         return True
     if letters.startswith(('xauth', 'httpxauth')):
         return True

@@ -19,11 +19,13 @@ the row.
 
 from __future__ import annotations
 
-from collections import deque
+import collections
+from collections.abc import Callable
 import re
 import types
 
 from oslo_tracing import _regex
+from oslo_tracing.scrub import _named
 from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import urls
 
@@ -73,20 +75,17 @@ _DATABASE_SENTENCE = _regex.late(
     r"|Duplicate entry '|Incorrect [a-z ]{1,32} value: '"
     r'|DETAIL:\s{1,8}(?:Key \(|Failing row)'
 )
+#: The same of a command, as whoever wraps the error goes on to say it.
+_COMMAND_SENTENCE = _regex.late(
+    r'Unexpected error while running command'
+    r'|(?:\A|\n)Command: [^\n]*\nExit code: '
+    r'|\bCommand ["\'\[]'
+)
+_CLASS = _regex.late(r'[A-Za-z_][\w.]*(?=:)')
 
 _PEM = _regex.late(r'-----BEGIN [^-]{0,64}-----[\s\S]*')
 _SCHEMED = _regex.late(r'[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+')
 _WORD = _regex.late(r'[^\s"\'<>(){}\[\]|,]+')
-_NAMED = _regex.late(
-    r'(?P<key>(?:pass(?:word|wd|phrase)?|pwd|secret|token|credential|cookie'
-    r'|signature|adminpass|api[_-]?key|access[_-]?key|private[_-]?key'
-    r'|auth[_-]?key|authorization|trust[_-]?id|samlresponse|x-auth-[a-z-]{1,32}'
-    r'|temp_url_sig)[a-z0-9_]{0,16}["\']?\s{0,8}(?:=>|[:=])\s{0,8}'
-    r'|--[a-z-]{0,32}(?:password|secret|token)\s{1,8})'
-    r'(?P<value>[bu]?"[^"]*"?|[bu]?\'[^\']*\'?'
-    r'|(?:(?:bearer|basic|digest|negotiate|aws4-hmac-sha256)\s+)?[^\s,;]+)',
-    re.IGNORECASE,
-)
 _WHITE = '\n\t "\''
 
 
@@ -133,19 +132,22 @@ def is_database_error(error: BaseException) -> bool:
 
     Told by the modules of the classes, so no driver has to be importable.
     """
+    return _is_from(error, _is_of_database)
+
+
+def _is_from(
+    error: BaseException, is_one: Callable[[type[BaseException]], bool]
+) -> bool:
     try:
-        waiting: deque[BaseException] = deque([error])
+        waiting: collections.deque[BaseException] = collections.deque([error])
         seen: set[int] = set()
         while waiting and len(seen) < 2 * _MAX_CHAIN:
             current = waiting.popleft()
             if id(current) in seen:
                 continue
             seen.add(id(current))
-            for kind in type(current).__mro__:
-                if str(kind.__module__).partition('.')[0] in (
-                    _DATABASE_PACKAGES
-                ):
-                    return True
+            if any(map(is_one, type(current).__mro__)):
+                return True
             waiting.extend(_inner(current))
         return False
     except Exception:
@@ -153,28 +155,48 @@ def is_database_error(error: BaseException) -> bool:
         return True
 
 
+def _is_of_database(kind: type[BaseException]) -> bool:
+    return str(kind.__module__).partition('.')[0] in _DATABASE_PACKAGES
+
+
+def _quotes_a_command(kind: type[BaseException]) -> bool:
+    return kind.__module__ in _COMMAND_MODULES
+
+
 def message(error: BaseException, limit: int = 1024) -> str | None:
     """Return what an exception says, scrubbed.
 
     :param limit: characters; first the message is cut, then scrubbed.
     :returns: None where nothing may be said: for the errors of a database,
-        for those that quote a command with its arguments, and where the
-        exception cannot say it.
+        for those that quote a command with its arguments, and what was
+        raised of either, and where the exception cannot say it.
     """
     try:
-        if is_database_error(error) or _quotes_a_command(error):
+        if is_database_error(error) or _is_from(error, _quotes_a_command):
             return None
         said = _shapes.text_of(str(error))
-        if _DATABASE_SENTENCE.search(said[:_MAX_SEARCHED]):
-            return None
-        return text(said, limit)
+        return None if _quotes(said) else text(said, limit)
     except Exception:
         return None
 
 
-def _quotes_a_command(error: BaseException) -> bool:
-    return any(
-        kind.__module__ in _COMMAND_MODULES for kind in type(error).__mro__
+def sentence(said: str) -> str:
+    """Return what may be said of a text that may be an exception's.
+
+    :returns: the text, or the class that it begins with where it goes on
+        with what a database or a failed command was given.
+    """
+    if not _quotes(said):
+        return said
+    found = _CLASS.match(said)
+    return _shapes.HIDDEN if found is None else found.group()
+
+
+def _quotes(said: str) -> bool:
+    searched = said[:_MAX_SEARCHED]
+    return bool(
+        _DATABASE_SENTENCE.search(searched)
+        or _COMMAND_SENTENCE.search(searched)
     )
 
 
@@ -187,15 +209,11 @@ def text(said: object, limit: int = 1024) -> str:
     try:
         cut = _PEM.sub(_shapes.HIDDEN, cut)
         cut = _SCHEMED.sub(lambda found: urls.url(found.group()), cut)
-        cut = _NAMED.sub(_named, cut)
+        cut = _named.hidden(cut)
         cut = _WORD.sub(_word, cut)
     except Exception:
         return _shapes.HIDDEN
     return cut[:limit]
-
-
-def _named(found: re.Match[str]) -> str:
-    return found.group('key') + _shapes.REDACTED
 
 
 def _word(found: re.Match[str]) -> str:
@@ -275,7 +293,9 @@ def _frames(error: BaseException, room: int) -> str:
 def _block(
     error: BaseException, max_frames: int, room: int
 ) -> tuple[list[str], int]:
-    kept: deque[types.TracebackType] = deque(maxlen=max_frames)
+    kept: collections.deque[types.TracebackType] = collections.deque(
+        maxlen=max_frames
+    )
     step = error.__traceback__
     total = 0
     while step is not None:

@@ -488,6 +488,19 @@ class ArgumentsTest(TestCase):
             len(old.attributes['openstack.osprofiler.function.args']), 1024
         )
 
+    def test_the_key_in_the_context_of_a_message_is_not_told(self):
+        @profiler.trace('new')
+        def decorated(ctxt, **kwargs):
+            pass
+
+        ctxt = {'trace_info': {'hmac_key': 'S3CRET', 'base_id': 'x'}}
+        with oslo_tracing.span('request', root=True):
+            decorated(ctxt, again=ctxt)
+        [point] = self.points()
+        told = str(dict(point.attributes))
+        self.assertIn('base_id', told)
+        self.assertNotIn('S3CRET', told)
+
     def test_hidden_arguments_stay_hidden(self):
         @profiler.trace('new', hide_args=True)
         def decorated(value):

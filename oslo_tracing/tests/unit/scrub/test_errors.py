@@ -210,6 +210,21 @@ class MessageTest(base.TestCase):
             self.assertIn('S3CRET', str(error))
             self.assertIsNone(errors.message(error))
 
+    def test_nor_do_those_that_were_raised_of_one(self):
+        failed = processutils.ProcessExecutionError(cmd='x', stderr='S3CRET')
+        wrapped = Local(f'It failed: {failed}')
+        wrapped.__cause__ = failed
+        self.assertIsNone(errors.message(wrapped))
+        for said in (
+            # What comes from another process has no cause here.
+            str(processutils.ProcessExecutionError(cmd='mount S3CRET')),
+            f'No mount: {processutils.ProcessExecutionError(cmd="S3CRET")}',
+            str(processutils.ProcessExecutionError('No', cmd='x S3CRET')),
+            str(subprocess.CalledProcessError(1, ['mount', 'S3CRET'])),
+            f'No: {subprocess.TimeoutExpired("mount S3CRET", 1)}',
+        ):
+            self.assertIsNone(errors.message(Local(said)), said)
+
     def test_a_harmless_one_stays(self):
         for said in (
             f'Instance {cases.UUID} could not be found.',
@@ -256,6 +271,15 @@ class MessageTest(base.TestCase):
             'null value\nDETAIL:  Failing row contains (1, Hunter2).',
         ):
             self.assertIsNone(errors.message(Local(said)))
+
+    def test_of_another_s_sentence_the_class_stays(self):
+        for said, expected in (
+            ('nova.X: (1, "Duplicate entry \'Hunter2\'")', 'nova.X'),
+            ("x [SQL: INSERT 'Hunter2']", '{secret}'),
+            ("X: Command '['a', 'Hunter2']' returned non-zero", 'X'),
+            ('X: not found', 'X: not found'),
+        ):
+            self.assertEqual(expected, errors.sentence(said))
 
     def test_it_is_cut_before_it_is_scrubbed(self):
         for length in range(990, 1060):
