@@ -33,11 +33,20 @@ from oslo_tracing.report import model
 from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import errors
 from oslo_tracing.scrub import sql
+from oslo_tracing.scrub import urls
 
 _OURS: Final = 'oslo_tracing'
 #: Of our spans, what was judged by those who knew more: whether a statement
 #: has parameters, and that a path is that of a database.
 _AS_RECORDED: Final = (names.DB_QUERY_TEXT, names.DB_NAMESPACE)
+#: What instrumentors of others call what a statement was executed with.
+_PARAMETERS: Final = (
+    'db.operation.parameter.',
+    'db.params',
+    'db.query.parameter.',
+    'db.statement.parameters',
+)
+_URL_QUERY: Final = 'url.query'
 _MAX_TEXT: Final = 16384
 _MAX_DEPTH: Final = 8
 _REMEMBERED: Final = 16384
@@ -132,12 +141,15 @@ def _mapping(
 def _attribute(
     key: str, value: Any, values: Mapping[str, Any], ours: bool, depth: int
 ) -> Any:
-    if _shapes.is_sensitive(key, alone=False):
+    if _shapes.is_sensitive(key, alone=False) or key.startswith(_PARAMETERS):
         return _shapes.REDACTED
     if ours and key in _AS_RECORDED:
         return value
     if key in (names.DB_QUERY_TEXT, names.DB_STATEMENT):
         return _statement(value, values)
+    if key == _URL_QUERY and isinstance(value, str):
+        made = urls.url(f'?{value}')[1:]
+        return value if made == value else made
     return _value(value, ours, depth)
 
 
@@ -148,7 +160,7 @@ def _statement(value: Any, values: Mapping[str, Any]) -> str:
 
 def _value(value: Any, ours: bool, depth: int) -> Any:
     if isinstance(value, str):
-        return _text(value)
+        return _text(value) if ours else _sentence(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if depth < 1:
@@ -187,6 +199,10 @@ def _text(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Return a status description, up to where a driver quotes the row."""
+    """Return what an exception says, up to where a driver quotes the row.
+
+    Where it has done so before, only the exception's class.
+    """
     found = _DRIVER.search(text)
-    return _text(text[: found.start()].rstrip() if found else text)
+    said = errors.sentence(text[: found.start()].rstrip() if found else text)
+    return _text(text if said == text else said)

@@ -112,6 +112,58 @@ class SecretsTest(CollectTestCase):
         self.assertNotIn('S3CRETHASH', self.text())
         self.assertIn('IntegrityError', self.text())
 
+    def test_no_value_of_a_statement_is_kept(self):
+        for number, (key, value) in enumerate(
+            (
+                # Of osprofiler, and of the conventions.
+                ('db.params', '["admin", "S3CRET"]'),
+                ('db.query.parameter.name', 'S3CRET'),
+                ('db.operation.parameter.0', 'S3CRET'),
+                ('db.statement.parameters', "('S3CRET',)"),
+            )
+        ):
+            self.write(f'{number}.jsonl', _line('foreign', **{key: value}))
+        self.collect()
+        self.assertNotIn('S3CRET', self.text())
+        self.assertIn('db.query.parameter.name', self.text())
+
+    def test_nor_is_a_driver_s_sentence_wherever_it_stands(self):
+        said = 'IntegrityError: (1062, "Duplicate entry \'S3CRET\' for key")'
+        event = {
+            'name': 'log',
+            'timeUnixNano': '5',
+            'attributes': data.attributes(
+                {
+                    'message': f'No. {said} [SQL: x] [parameters: (S3CRET,)]',
+                    'exception.stacktrace': f'File "x.py", line 1\n{said}',
+                    'error': 'x: DETAIL:  Key (a)=(S3CRET) already exists.',
+                    'level': 'ERROR',
+                }
+            ),
+        }
+        status = {'code': 2, 'message': said}
+        self.write('a.jsonl', _line('foreign', [event], status, note=said))
+        self.collect()
+        self.assertNotIn('S3CRET', self.text())
+        self.assertIn('"IntegrityError"', self.text())
+        self.assertIn('"ERROR"', self.text())
+
+    def test_nor_are_cookies_and_what_a_query_alone_says(self):
+        for number, (key, value) in enumerate(
+            (
+                ('http.request.header.cookie', ['a=S3CRET']),
+                ('http.response.header.set-cookie', ['a=S3CRET; Path=/']),
+                ('url.query', 'limit=10&sig=S3CRET'),
+                ('hmac_key', 'S3CRET'),
+                ('passwords', ['S3CRET']),
+                ('user_data', 'S3CRET'),
+            )
+        ):
+            self.write(f'{number}.jsonl', _line('foreign', **{key: value}))
+        self.collect()
+        self.assertNotIn('S3CRET', self.text())
+        self.assertIn('limit=10', self.text())
+
     def test_what_has_no_secret_is_as_it_was(self):
         self.write('a.jsonl', *data.boot())
         cleaner = secrets.Cleaner()
