@@ -24,7 +24,6 @@ import contextvars
 from typing import Any
 from typing import Final
 
-from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.context import contextvars_context
 from opentelemetry import trace
@@ -34,9 +33,6 @@ from opentelemetry import trace
     trace.INVALID_SPAN, otel_context.Context()
 )
 
-#: The same for its baggage.
-(BAGGAGE_KEY,) = baggage.set_baggage('key', 'value', otel_context.Context())
-
 #: OpenTelemetry's keys for recording nothing: the first is for everything,
 #: the third for what HTTP instrumentations record. Older code sets the second.
 SUPPRESS_ALL = otel_context._SUPPRESS_INSTRUMENTATION_KEY
@@ -45,10 +41,21 @@ SUPPRESS_HTTP = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 
 #: Nearly no context has one of these.
 _SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
-#: Of these a context has none where :func:`unrecorded` finds something.
-MORE_TO_IT = frozenset(
-    (BAGGAGE_KEY, SUPPRESS_ALL, SUPPRESS_PLAIN, SUPPRESS_HTTP)
-)
+
+#: Set in what a unit of work runs under: a request, the handling of a
+#: message, a call that was handed over. Where it is known, to what is first
+#: of the trace in this process.
+UNIT = otel_context.create_key('oslo_tracing.unit')
+#: The request id that is on offer.
+REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
+#: Set where who is entitled to has asked for a trace.
+FORCED = otel_context.create_key('oslo_tracing.forced')
+
+#: What has only these in it has no baggage: of that nothing is imported
+#: before it may be there. Nor does it ask that nothing be recorded.
+_PLAIN = frozenset((SPAN_KEY, UNIT, REQUEST_ID, FORCED))
+#: Says of a context that there is no more to it than that.
+is_plain: Callable[[otel_context.Context], bool] = _PLAIN.issuperset
 
 #: Fields of a ``SpanContext``, which is a tuple.
 SPAN_ID: Final = 1
@@ -220,11 +227,6 @@ def unrecorded(where: otel_context.Context) -> Unrecorded | None:
     found: Any = where.get(SPAN_KEY)
     if type(found) is not Unrecorded:
         return None
-    if type(where) is not UnrecordedContext and (
-        BAGGAGE_KEY in where
-        or where.get(SUPPRESS_ALL)
-        or where.get(SUPPRESS_PLAIN)
-        or where.get(SUPPRESS_HTTP)
-    ):
-        return None
-    return found
+    if type(where) is UnrecordedContext or is_plain(where):
+        return found
+    return None

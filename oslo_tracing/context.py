@@ -37,6 +37,7 @@ _context = _current.context
 _attach = _current.attach
 _reset = _current.reset
 _SPAN_KEY = _current.SPAN_KEY
+_is_plain = _current.is_plain
 _UnrecordedContext = _current.UnrecordedContext
 _LocalRoot = leases.LocalRoot
 
@@ -44,13 +45,9 @@ _LocalRoot = leases.LocalRoot
 #: rule that has matched in a framework which would soon forget it.
 RULE = 'oslo_tracing.rule'
 
-_REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
-#: Set in what a unit of work runs under: a request, the handling of a
-#: message, a call that was handed over. Where it is known, to what is first
-#: of the trace in this process.
-_UNIT = otel_context.create_key('oslo_tracing.unit')
-#: Set where who is entitled to has asked for a trace.
-_FORCED = otel_context.create_key('oslo_tracing.forced')
+_REQUEST_ID = _current.REQUEST_ID
+_UNIT = _current.UNIT
+_FORCED = _current.FORCED
 _PERIODIC = otel_context.create_key('oslo_tracing.periodic_start')
 _IN_NO_TRACE = otel_context.set_value(_UNIT, True, otel_context.Context())
 _STARTS_PERIODIC = otel_context.set_value(
@@ -250,9 +247,9 @@ def unrecorded_root(
     values = {**current, _SPAN_KEY: found, _UNIT: _LocalRoot()}
     if request_id is not None:
         values[_REQUEST_ID] = [request_id]
-    if not _current.MORE_TO_IT.isdisjoint(current):
-        return otel_context.Context(values)
-    return _UnrecordedContext(values)
+    if _is_plain(current):
+        return _UnrecordedContext(values)
+    return otel_context.Context(values)
 
 
 def ended(current: otel_context.Context) -> None:

@@ -241,16 +241,17 @@ def _parts(
     """Make what records, when the first span starts."""
     from oslo_tracing import _tracing
 
+    # What spans need and import where they do: here a fork waits.
+    from oslo_tracing.propagation import baggage  # noqa: F401
+    from oslo_tracing.scrub import errors  # noqa: F401
+    from oslo_tracing.scrub import sql  # noqa: F401
+
     sampler = make_sampler()
     if foreign is not None:
         return _tracing.Parts(foreign, None, None, sampler.may_force)
     from oslo_tracing import exporters
     from oslo_tracing.propagation import marking
     from oslo_tracing import provider
-
-    # What spans need and import where they do: here a fork waits.
-    from oslo_tracing.scrub import errors  # noqa: F401
-    from oslo_tracing.scrub import sql  # noqa: F401
 
     settings = tracing.settings
     describe = provider.ProcessResource(settings)

@@ -27,14 +27,13 @@ from opentelemetry import trace
 
 from oslo_tracing import _current
 from oslo_tracing import _guard
-from oslo_tracing.propagation import baggage
 from oslo_tracing.propagation import incoming
 from oslo_tracing.propagation import messages
 from oslo_tracing.propagation import osprofiler
 from oslo_tracing.propagation import w3c
 
 _SPAN_KEY = _current.SPAN_KEY
-_BAGGAGE_KEY = _current.BAGGAGE_KEY
+_is_plain = _current.is_plain
 _STATE = _current.STATE
 _VALID = _current.VALID
 _Incoming = incoming.Incoming
@@ -167,7 +166,7 @@ class Carrying:
                 return ctxt
             others = None
             state = span_context[_STATE]
-            if (_BAGGAGE_KEY in context and baggage and self._baggage) or (
+            if (baggage and self._baggage and not _is_plain(context)) or (
                 # To ask them how long they are takes a call.
                 state is not _NO_STATE
                 and state is not _NO_TRACESTATE
@@ -217,6 +216,8 @@ class Carrying:
             {_SPAN_KEY: trace.NonRecordingSpan(span_context)}
         )
         if self._baggage and baggage_header is not None:
+            from oslo_tracing.propagation import baggage
+
             context = baggage.extract(baggage_header, context)
         return _Incoming(context, span_context, insists)
 
@@ -239,7 +240,10 @@ class Carrying:
     def _add_baggage(
         self, found: dict[str, str], context: otel_context.Context
     ) -> None:
-        if self._baggage and _BAGGAGE_KEY in context:
+        if self._baggage and not _is_plain(context):
+            # Few requests have any.
+            from oslo_tracing.propagation import baggage
+
             members = baggage.inject(context)
             if members is not None:
                 found[messages.BAGGAGE] = members

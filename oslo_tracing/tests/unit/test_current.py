@@ -15,10 +15,12 @@ from __future__ import annotations
 import contextvars
 
 import fixtures
+from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from oslo_tracing import _current
+from oslo_tracing import context
 from oslo_tracing.tests import base
 
 _SPAN = trace.NonRecordingSpan(
@@ -56,6 +58,26 @@ class CurrentTest(base.TestCase):
         self.assertIs(span_context.trace_flags, span_context[_current.FLAGS])
         self.assertIs(span_context.trace_state, span_context[_current.STATE])
         self.assertIs(span_context.is_valid, span_context[_current.VALID])
+
+    def test_who_has_more_to_hand_on_is_not_only_unrecorded(self):
+        nobody_s = _current.Unrecorded(
+            f'00-{5:032x}-{7:016x}-00', True, trace.DEFAULT_TRACE_STATE
+        )
+        empty = otel_context.Context()
+        under = context.unrecorded_root(nobody_s, empty, request_id=5)
+        self.assertIs(nobody_s, _current.unrecorded(under))
+        # As another thread has it, or who has put a mark of ours in it.
+        copied = otel_context.Context(under)
+        self.assertIs(nobody_s, _current.unrecorded(copied))
+        for more in (
+            baggage.set_baggage('key', 'value', under),
+            otel_context.set_value(_current.SUPPRESS_HTTP, True, under),
+            otel_context.set_value('of a service', 1, under),
+            context.unrecorded_root(
+                nobody_s, baggage.set_baggage('key', 'value', empty)
+            ),
+        ):
+            self.assertIsNone(_current.unrecorded(more))
 
     def test_only_what_is_valid_and_has_the_flag_is_sampled(self):
         for sampled, trace_id, flags in (

@@ -400,6 +400,23 @@ class ProcessTest(base.TestCase):
         )
         self.assertEqual('True\n[]\nset()\n', printed)
 
+    def test_baggage_is_not_imported_before_there_can_be_some(self):
+        printed = _run("""
+            import sys
+            from oslo_config import cfg
+            import oslo_tracing
+            from oslo_tracing import opts
+            conf = cfg.ConfigOpts()
+            opts.set_defaults(conf, enabled=True)
+            conf([], project='x', default_config_files=[])
+            oslo_tracing.setup(conf, 'x')
+            print('opentelemetry.baggage' in sys.modules)
+            with oslo_tracing.span('x', root=True):
+                # Here a fork waits, and under eventlet set-up does it.
+                print('opentelemetry.baggage' in sys.modules)
+            """)
+        self.assertEqual('False\nTrue\n', printed)
+
     def test_set_up_imports_no_library_that_is_traced(self):
         printed = _run("""
             import sys
