@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Mapping
 from collections.abc import Sequence
 import math
 import statistics
@@ -71,11 +73,59 @@ def slowdown(
         math.log(with_us / without)
         for without, with_us in zip(plain, traced, strict=True)
     ]
-    mean, off = statistics.fmean(ratios), half_width(ratios)
+    return _told(statistics.fmean(ratios), half_width(ratios))
+
+
+#: What a round has found: by the kind of a call the times of some, without
+#: and with, of calls that were made next to each other.
+Pairs = Mapping[str, Sequence[tuple[float, float]]]
+
+
+def of_pairs(rounds: Sequence[Pairs]) -> dict[str, Any]:
+    """Return the same by pairs of calls.
+
+    Of each kind of call the mean of the middle half of the differences, so
+    that what happens to one of a pair alone does not count; a kind weighs
+    what its calls take. How far that is off is found by leaving out one round
+    after the other (Tukey's jackknife).
+    """
+    whole = _of_pairs(rounds)
+    count = len(rounds)
+    if count < 2:
+        return _told(whole, math.inf)
+    parts = [
+        count * whole
+        - (count - 1) * _of_pairs([*rounds[:left], *rounds[left + 1 :]])
+        for left in range(count)
+    ]
+    return _told(whole, half_width(parts))
+
+
+def _of_pairs(rounds: Sequence[Pairs]) -> float:
+    kinds: dict[str, list[tuple[float, float]]] = collections.defaultdict(list)
+    for one in rounds:
+        for kind, pairs in one.items():
+            kinds[kind] += pairs
+    without = with_us = 0.0
+    for pairs in kinds.values():
+        usual = _middle([plain for plain, _traced in pairs])
+        more = _middle([traced - plain for plain, traced in pairs])
+        without += usual * len(pairs)
+        with_us += (usual + more) * len(pairs)
+    # Of rounds that have no kind in common nothing is known.
+    return math.log(with_us / without) if kinds else math.nan
+
+
+def _middle(values: Sequence[float]) -> float:
+    out = len(values) // 4
+    return statistics.fmean(sorted(values)[out : len(values) - out])
+
+
+def _told(logarithm: float, off: float) -> dict[str, Any]:
     return {
-        'percent': _percent(mean),
-        'low': _percent(mean - off),
-        'high': _percent(mean + off),
+        'percent': _percent(logarithm),
+        'low': _percent(logarithm - off),
+        'high': _percent(logarithm + off),
         'off': 100 * off,
     }
 

@@ -63,6 +63,7 @@ _TARGETS = {'ours': 2.0, 'ours-1%': 0.5}
 _MEASURES = {
     'wall': 'time of a call',
     'typical': 'the same, of medians',
+    'pairs': 'the same, of pairs',
     'cpu': 'CPU time',
 }
 # Seconds until the last spans have been sent, which is to be paid, too: the
@@ -100,6 +101,15 @@ class Round(NamedTuple):
             / weight,
             'cpu': 1e3 * self.cpu / count,
             'calls': count,
+        }
+
+    def pairs(self, plain: Round) -> intervals.Pairs:
+        """Return the times of calls that were made next to each other."""
+        return {
+            kind: list(zip(plain.calls[kind], seconds, strict=True))
+            for kind, seconds in self.calls.items()
+            # Services ask each other more or less often.
+            if len(plain.calls.get(kind, ())) == len(seconds)
         }
 
 
@@ -215,6 +225,7 @@ def measure(
             for name in names:
                 for what, value in one[name].told(one[_NONE]).items():
                     found[name][what].append(value)
+                found[name]['pairs'].append(one[name].pairs(one[_NONE]))
             took = time.monotonic() - begun
             _say(done, took, found)
             if rounds and done >= rounds:
@@ -232,7 +243,11 @@ def measure(
     return {
         name: {
             'title': _TITLES[name],
-            'rounds': found[name],
+            'rounds': {
+                what: values
+                for what, values in found[name].items()
+                if what != 'pairs'
+            },
             'calls': asked[name],
             'spans': received.get(name, {}).get('spans', 0),
             'sent_bytes': received.get(name, {}).get('sent_bytes', 0),
@@ -245,8 +260,11 @@ def measure(
 
 def _slowdown(found: dict[str, Any], name: str) -> dict[str, Any]:
     return {
-        what: intervals.slowdown(found[_NONE][what], found[name][what])
-        for what in _MEASURES
+        'pairs': intervals.of_pairs(found[name]['pairs']),
+        **{
+            what: intervals.slowdown(found[_NONE][what], found[name][what])
+            for what in ('wall', 'typical', 'cpu')
+        },
     }
 
 

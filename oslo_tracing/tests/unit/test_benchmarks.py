@@ -135,6 +135,30 @@ class IntervalsTest(base.TestCase):
         self.assertAlmostEqual(100.0, told['percent'])
         self.assertEqual((-100.0, math.inf), (told['low'], told['high']))
 
+    def test_what_happens_to_one_of_a_pair_does_not_count(self):
+        # The machine is slower by the call, and halts once in each round.
+        usual = [(1.9, 2.0), (2.0, 2.1), (2.0, 2.1), (2.1, 2.2)]
+        rounds = [
+            {'GET': [*usual, (halted, 2.1)], 'POST': [(2.0, 2.1)] * 5}
+            for halted in (5.0, 1.0, 9.0)
+        ]
+        told = intervals.of_pairs(rounds)
+        self.assertAlmostEqual(5.0, told['percent'], delta=0.5)
+        self.assertLess(told['off'], 0.5)
+
+    def test_pairs_of_one_round_alone_are_not_sure(self):
+        told = intervals.of_pairs([{'GET': [(1.0, 1.5)]}])
+        self.assertAlmostEqual(50.0, told['percent'])
+        self.assertEqual(math.inf, told['high'])
+
+    def test_rounds_that_differ_are_less_sure(self):
+        alike, apart = (
+            intervals.of_pairs([{'GET': [(1.0, 1.0 + more)]} for more in told])
+            for told in ([0.1, 0.11, 0.12], [0.01, 0.11, 0.21])
+        )
+        self.assertAlmostEqual(alike['percent'], apart['percent'])
+        self.assertGreater(apart['off'], 5 * alike['off'])
+
 
 class TargetsTest(base.TestCase):
     def outcome(self, title, found):
