@@ -75,7 +75,7 @@ def as_otlp(trace: Any) -> dict[str, Any]:
     # A client and its server may share one id (B3). The server's half gets
     # one of its own, and what its process did goes below that.
     shared = {
-        (str(span.get('id')), _service(span)): _own_id(span)
+        _half(span.get('id'), span): _own_id(span)
         for span in spans
         if span.get('shared') is True
     }
@@ -83,16 +83,14 @@ def as_otlp(trace: Any) -> dict[str, Any]:
 
 
 def _batch(
-    span: dict[str, Any], shared: dict[tuple[str, Any], str]
+    span: dict[str, Any], shared: dict[tuple[str, str], str]
 ) -> dict[str, Any]:
     span_id = _server.hexadecimal(span.get('id'), 16)
     parent = _server.hexadecimal(span.get('parentId'), 16)
     if span.get('shared') is True:
         span_id, parent = _own_id(span), span_id
     else:
-        parent = shared.get(
-            (str(span.get('parentId')), _service(span)), parent
-        )
+        parent = shared.get(_half(span.get('parentId'), span), parent)
     found = span.get('tags')
     tags = dict(found) if isinstance(found, dict) else {}
     scope = {
@@ -149,6 +147,11 @@ def _service(span: dict[str, Any]) -> Any:
     return endpoint.get('serviceName') if isinstance(endpoint, dict) else None
 
 
+def _half(span_id: Any, span: dict[str, Any]) -> tuple[str, str]:
+    # As texts: either may be a list, or whatever else JSON has.
+    return str(span_id), str(_service(span))
+
+
 def _own_id(span: dict[str, Any]) -> str:
-    seen = f'{span.get("id")} {_service(span)}'
+    seen = ' '.join(_half(span.get('id'), span))
     return hashlib.sha256(seen.encode('utf-8', 'replace')).hexdigest()[:16]

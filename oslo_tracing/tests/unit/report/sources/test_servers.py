@@ -408,6 +408,46 @@ class ServerTest(base.TestCase):
                     list(otlp.spans(made, told.append))
         self.assertNotEqual([], told)
 
+    def test_a_service_of_any_shape_costs_only_its_name(self):
+        for odd in (['x'], {'a': 1}, [[]], 7, True, '', None):
+            known = {'traceId': _ID, 'timestamp': 1}
+            strange = {'localEndpoint': {'serviceName': odd}}
+            self.server.answers(
+                [
+                    known
+                    | {'id': '1', 'localEndpoint': {'serviceName': 'nova'}},
+                    known | strange | {'id': '2', 'parentId': '1'},
+                    # Two halves of one call, and what the second one did.
+                    known | strange | {'id': '2', 'shared': True},
+                    known | strange | {'id': '3', 'parentId': '2'},
+                ]
+            )
+            (trace,) = self._find()
+            self.assertEqual(4, len(trace.spans), odd)
+            first, caller, called, below = trace.spans
+            self.assertEqual('nova', first.service)
+            self.assertEqual(first.span_id, caller.parent_id)
+            self.assertEqual(caller.span_id, called.parent_id)
+            self.assertEqual(called.span_id, below.parent_id)
+
+    def test_a_service_that_is_no_text_is_told(self):
+        self.server.answers(
+            [
+                {
+                    'traceId': _ID,
+                    'id': '1',
+                    'timestamp': 1,
+                    'localEndpoint': {'serviceName': ['x']},
+                }
+            ]
+        )
+        name = f'zipkin+http://{self.server.host}'
+        with contextlib.closing(sources.open_source(name)) as source:
+            ((span,),) = (trace.spans for trace in source.find(_ID))
+        self.assertEqual('', span.service)
+        (problem,) = source.problems
+        self.assertIn('service.name left out: stringValue', str(problem))
+
     def test_spans_of_another_trace_are_not_taken(self):
         span = {'traceId': 'b' * 32, 'id': '1' * 16, 'timestamp': 1}
         self.server.answers([span])
