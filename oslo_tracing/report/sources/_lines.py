@@ -75,10 +75,13 @@ def lines(
     :param tell: called with a sentence and a line number about each line
         passed over.
     :returns: pairs of number (from 1) and line with its newline.
-    :raises Unreadable: when the rest of the file is given up.
+    :raises Unreadable: when the file, or the rest of it, is given up.
     """
-    zipped = packed.read(2) == _GZIP
-    packed.seek(0)
+    try:
+        zipped = packed.read(2) == _GZIP
+        packed.seek(0)
+    except OSError as exc:
+        raise Unreadable(exc.strerror or str(exc)) from None
     # No buffer of our own around it: one would lose what was unpacked
     # before the place where the file is damaged.
     stream = gzip.GzipFile(fileobj=packed, mode='rb') if zipped else packed

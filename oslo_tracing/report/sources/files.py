@@ -47,8 +47,8 @@ class FileSource(base.Source):
     """A file, a directory with all below it, or standard input.
 
     :param name: its path, or ``-``.
-    :raises CannotRead: when there is no such file or directory, or it is
-        neither of the two.
+    :raises CannotRead: when there is no such file or directory, it is
+        neither of the two, or nothing can be read of the file.
     """
 
     def __init__(self, name: str) -> None:
@@ -60,7 +60,10 @@ class FileSource(base.Source):
             return
         try:
             if not os.path.isdir(name):
-                _lines.open_regular(name, follow=True).close()
+                with _lines.open_regular(name, follow=True) as stream:
+                    # A bad disk, or a server that is gone, opens it all
+                    # the same.
+                    stream.read(1)
         except (OSError, ValueError, _lines.Unreadable) as exc:
             raise base.CannotRead(name, _reason(exc)) from None
 
@@ -113,10 +116,16 @@ class FileSource(base.Source):
 
     def _standard_input(self) -> BinaryIO:
         if self._input is None:
+            if sys.stdin is None:
+                raise base.CannotRead(self.name, 'it is closed')
             # It can be read once, but finding a trace takes several
             # readings; the copy has no name and goes with us.
             self._input = tempfile.TemporaryFile()
-            shutil.copyfileobj(sys.stdin.buffer, self._input)
+            try:
+                shutil.copyfileobj(sys.stdin.buffer, self._input)
+            except OSError as exc:
+                self.close()
+                raise base.CannotRead(self.name, _reason(exc)) from None
         self._input.seek(0)
         return self._input
 
@@ -133,7 +142,12 @@ class FileSource(base.Source):
                 continue
             below = []
             for entry in found:
-                if entry.is_dir(follow_symlinks=False):
+                try:
+                    is_directory = entry.is_dir(follow_symlinks=False)
+                except OSError as exc:
+                    self.problems.tell(entry.path, _reason(exc))
+                    continue
+                if is_directory:
                     below.append((depth + 1, entry.path))
                 elif entry.name.endswith(_SUFFIXES):
                     yield entry.path

@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import contextlib
+import errno
 import gzip
 import io
 import json
@@ -19,11 +21,28 @@ import tracemalloc
 import fixtures
 
 from oslo_tracing.report import sources
+from oslo_tracing.report.sources import _lines
 from oslo_tracing.report.sources import base as sources_base
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.report import data
 
 _OTHER = 'b' * 32
+
+
+class _BadDisk(io.RawIOBase):
+    """A file that opens and cannot be read."""
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def seek(self, offset, whence=0):
+        return offset
+
+    def readinto(self, buffer):
+        raise OSError(errno.EIO, 'Input/output error')
 
 
 class FilesTestCase(base.TestCase):
@@ -312,6 +331,84 @@ class NotRegularTest(FilesTestCase):
 
         self.assertEqual([], list(spans))
         self.assertIn('No such file', str(next(iter(source.problems))))
+
+
+class BadDiskTest(FilesTestCase):
+    def _bad(self, path):
+        real = _lines.open_regular
+
+        def opened(name, follow):
+            if name == path:
+                return io.BufferedReader(_BadDisk())
+            return real(name, follow)
+
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'oslo_tracing.report.sources._lines.open_regular', opened
+            )
+        )
+
+    def test_a_file_that_cannot_be_read_costs_only_itself(self):
+        self.write('a.jsonl', data.line('nova', data.span(1, name='a')))
+        path = self.write('b.jsonl', data.line('nova', data.span(2)))
+        self.write('c.jsonl.gz', data.line('nova', data.span(3, name='c')))
+        self._bad(path)
+
+        found, problems = self.read()
+
+        self.assertEqual(['a', 'c'], found)
+        self.assertEqual([f'{path}: Input/output error'], problems)
+
+    def test_a_file_that_is_named_and_cannot_be_read_is_refused(self):
+        path = self.write('b.jsonl', data.line('nova', data.span(2)))
+        self._bad(path)
+
+        refused = self.assertRaises(sources_base.CannotRead, self.read, path)
+
+        self.assertEqual(
+            f'cannot read {path}: Input/output error', str(refused)
+        )
+
+    def test_what_cannot_be_told_from_a_directory_costs_only_itself(self):
+        class Entry:
+            name = 'a.jsonl'
+            path = os.path.join(self.directory, name)
+
+            def is_dir(self, follow_symlinks=True):
+                raise OSError(errno.ESTALE, 'Stale file handle')
+
+        self.write('b.jsonl', data.line('nova', data.span(1)))
+        real = os.scandir
+
+        @contextlib.contextmanager
+        def scandir(path):
+            with real(path) as entries:
+                yield [Entry(), *entries]
+
+        self.useFixture(fixtures.MonkeyPatch('os.scandir', scandir))
+        found, problems = self.read()
+
+        self.assertEqual(['work'], found)
+        self.assertEqual([f'{Entry.path}: Stale file handle'], problems)
+
+    def test_a_standard_input_that_cannot_be_read_is_named(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'sys.stdin',
+                io.TextIOWrapper(io.BufferedReader(_BadDisk())),
+            )
+        )
+        refused = self.assertRaises(sources_base.CannotRead, self.read, '-')
+        self.assertEqual(
+            'cannot read standard input: Input/output error', str(refused)
+        )
+
+    def test_no_standard_input_is_refused(self):
+        self.useFixture(fixtures.MonkeyPatch('sys.stdin', None))
+        refused = self.assertRaises(sources_base.CannotRead, self.read, '-')
+        self.assertEqual(
+            'cannot read standard input: it is closed', str(refused)
+        )
 
 
 class FindingTest(FilesTestCase):
