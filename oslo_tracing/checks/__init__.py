@@ -23,6 +23,7 @@ from urllib import parse
 
 from oslo_config import cfg
 
+from oslo_tracing.checks import files
 from oslo_tracing.checks import listening
 from oslo_tracing.checks import neighbours
 from oslo_tracing.checks import results
@@ -63,6 +64,8 @@ def check(
         on the options themselves there is nothing more to look at.
     """
     opts.register_opts(conf)
+    # First: one of them may be why there is an error.
+    yield from files.look(conf)
     try:
         settings = settings_module.read(conf, service_name)
     except exceptions.InvalidOption as error:
@@ -109,13 +112,8 @@ def _sampling(settings: settings_module.Settings) -> Iterator[Result]:
 def _live(conf: cfg.ConfigOpts) -> Result:
     """Tell how what may change while the service runs gets there."""
     names = ', '.join(sorted(settings_module.MUTABLE))
-    paths: list[str] = []
-    for option in ('config_file', 'config_dir'):
-        try:
-            found = getattr(conf, option, None) or []
-        except cfg.Error:
-            continue
-        paths.extend([found] if isinstance(found, str) else found)
+    paths = files.sources(conf, 'config_file')
+    paths += files.sources(conf, 'config_dir')
     if not paths:
         return Result(
             OK, f'no file was read: {names} change at a restart alone'

@@ -13,7 +13,10 @@
 import os
 
 import fixtures
+from oslo_config import cfg
 
+from oslo_tracing import checks
+from oslo_tracing import opts
 from oslo_tracing.tests.unit.cmd import test_commands
 from oslo_tracing.tests.unit.exporters import sinks
 
@@ -294,3 +297,144 @@ class CheckTest(test_commands.CommandTestCase):
         code, out, _ = self.run_main('check')
         self.assertEqual(1, code)
         self.assertIn('warning: no file was read: neither --config-file', out)
+
+    def _unknown(self, *lines):
+        code, out = self._on(*lines)
+        self.assertEqual(0, code, out)
+        return [line for line in out.splitlines() if 'unknown' in line]
+
+    def test_a_misspelt_option_is_named_with_what_is_meant(self):
+        path = os.path.join(self.directory, 'service.conf')
+        for wrong, meant in (
+            ('sampel_ratio', 'sample_ratio'),
+            ('sample-ratio', 'sample_ratio'),
+            ('Sampler', 'sampler'),
+            ('otlp_endpiont', 'otlp_endpoint'),
+        ):
+            self.assertEqual(
+                [
+                    f'warning: unknown option [tracing] {wrong} in {path} has '
+                    f'no effect; is {meant} meant?'
+                ],
+                self._unknown(f'{wrong} = 0.1', f'{wrong} = 0.2'),
+            )
+
+    def test_an_unknown_option_that_is_like_none(self):
+        path = os.path.join(self.directory, 'service.conf')
+        self.assertEqual(
+            [f'warning: unknown option [tracing] qwx in {path} has no effect'],
+            self._unknown('qwx = S3CRET'),
+        )
+
+    def test_part_of_a_value_is_not_shown_as_an_option(self):
+        for part in ('c2VjcmV0S0VZ', 'f' * 32):
+            (line,) = self._unknown('signing_keys =', f'{part}=')
+            self.assertIn('(its name may be part of a value)', line)
+            self.assertNotIn(part, line)
+
+    def test_every_option_is_known_and_other_groups_are_let_be(self):
+        self.assertEqual(
+            [], self._looked(*(f'{name} = x' for name in opts.names()))
+        )
+        self.assertEqual(
+            [],
+            self._unknown(
+                '[TRACING]',
+                'sample_ratio = 0.5',
+                '[tracing_of_others]',
+                'sampel_ratio = 0.1',
+                '[DEFAULT]',
+                'sampel_ratio = 0.1',
+            ),
+        )
+        (line,) = self._unknown('[Tracing]', 'sampel_ratio = 0.1')
+        self.assertIn('is sample_ratio meant?', line)
+
+    def test_an_option_that_turns_it_on_may_be_misspelt(self):
+        code, out = self._check('enabeld = True')
+        self.assertEqual(1, code)
+        self.assertIn('is enabled meant?', out)
+        self.assertIn('error: tracing is off', out)
+
+    def test_every_file_of_every_directory_is_looked_at(self):
+        self._write('x.d/a.conf', '[tracing]', 'enabled = True')
+        odd = [
+            self._write('x.d/b.conf', '[tracing]', 'traec_db = False'),
+            self._write('y.d/b.conf', '[tracing]', 'traec_db = False'),
+        ]
+        self._write('x.d/c.txt', '[tracing]', 'sampel_ratio = 0.1')
+        code, out, _ = self.run_main(
+            'check',
+            *('--config-dir', os.path.join(self.directory, 'x.d')),
+            *('--config-dir', os.path.join(self.directory, 'y.d')),
+            '--no-span',
+        )
+        self.assertEqual(0, code, out)
+        self.assertEqual(
+            [
+                f'warning: unknown option [tracing] traec_db in {path} has '
+                'no effect; is trace_db meant?'
+                for path in odd
+            ],
+            [each for each in out.splitlines() if 'unknown' in each],
+        )
+
+    def test_the_directories_of_a_service_are_looked_at(self):
+        self.useFixture(fixtures.EnvironmentVariable('HOME', self.directory))
+        path = self._write(
+            '.shelf/shelf.conf.d/a.conf',
+            *('[tracing]', 'enabled = True', 'sampel_ratio = 0.1'),
+        )
+        code, out, _ = self.run_main(
+            'check', '--service-name', 'shelf-api', '--no-span'
+        )
+        self.assertEqual(0, code, out)
+        self.assertIn(f'unknown option [tracing] sampel_ratio in {path}', out)
+
+    def _looked(self, *lines, register=None):
+        path = self._write('service.conf', '[tracing]', *lines)
+        conf = cfg.ConfigOpts()
+        if register is not None:
+            conf.register_opt(register, group='tracing')
+        conf(['--config-file', path], default_config_files=[])
+        return [
+            result.text
+            for result in checks.check(conf, send=False)
+            if 'unknown' in result.text
+        ]
+
+    def test_a_deprecated_name_and_an_option_of_others_are_known(self):
+        self.assertEqual(1, len(self._looked('of_others = 1')))
+        self.assertEqual(
+            [], self._looked('of_others = 1', register=cfg.IntOpt('of_others'))
+        )
+        renamed = cfg.StrOpt(
+            'renamed',
+            deprecated_opts=[
+                cfg.DeprecatedOpt('as_of_old'),
+                cfg.DeprecatedOpt('elsewhere', group='profiler'),
+            ],
+        )
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'oslo_tracing.opts._OPTS', [*opts._OPTS, renamed]
+            )
+        )
+        self.assertEqual([], self._looked('as_of_old = x'))
+        self.assertEqual(1, len(self._looked('elsewhere = x')))
+
+    def _first(self, conf):
+        return next(iter(checks.check(conf))).text
+
+    def test_what_cannot_be_read_again_is_let_be(self):
+        path = self._write('service.conf', '[tracing]', 'sampel_ratio = 1')
+        conf = cfg.ConfigOpts()
+        conf(['--config-file', path], default_config_files=[])
+        for text in (b'no section', b'\xff\xfe[tracing]'):
+            with open(path, 'wb') as stream:
+                stream.write(text)
+            self.assertIn('off', self._first(conf))
+        os.unlink(path)
+        # Opened a second time it would wait for ever.
+        os.mkfifo(path)
+        self.assertIn('off', self._first(conf))
