@@ -26,6 +26,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from oslo_tracing import _sources
 from oslo_tracing import exceptions
 
 LOG = logging.getLogger(__name__)
@@ -153,18 +154,10 @@ def _of_files(conf: cfg.ConfigOpts) -> str | None:
         fresh(
             [],
             project='',
-            default_config_files=_given(conf, 'config_file'),
-            default_config_dirs=_given(conf, 'config_dir'),
+            default_config_files=_sources.files(conf),
+            default_config_dirs=_sources.directories(conf),
         )
         written: str | None = fresh.profiler.hmac_keys
     except cfg.Error:
         return None
     return written
-
-
-def _given(conf: cfg.ConfigOpts, name: str) -> list[str]:
-    try:
-        found = getattr(conf, name, None) or []
-    except cfg.Error:
-        return []
-    return [found] if isinstance(found, str) else list(found)

@@ -32,6 +32,7 @@ from typing import Any
 from oslo_config import cfg
 
 from oslo_tracing import _guard
+from oslo_tracing import _sources
 from oslo_tracing import exceptions
 from oslo_tracing import opts
 from oslo_tracing import settings as settings_module
@@ -60,8 +61,8 @@ class Watch:
         self._conf = conf
         self._settings = settings
         self._check = check
-        self._files = self._sources('config_file')
-        self._dirs = self._sources('config_dir')
+        self._files = _absolute(_sources.files(conf))
+        self._dirs = _absolute(_sources.directories(conf))
         self._defaults = self._own_defaults()
         self._seen = self._stamps()
         self._next = time.monotonic() + INTERVAL
@@ -151,16 +152,6 @@ class Watch:
                 found[name] = info['default']
         return found
 
-    def _sources(self, name: str) -> list[str]:
-        try:
-            paths = getattr(self._conf, name, None) or []
-        except cfg.Error:
-            # Not parsed, so there is nothing to watch.
-            return []
-        if isinstance(paths, str):
-            paths = [paths]
-        return [os.path.abspath(path) for path in paths]
-
     def _stamps(self) -> list[tuple[str, int, int, int]]:
         paths = list(self._files)
         for directory in self._dirs:
@@ -175,3 +166,7 @@ class Watch:
                 (path, found.st_mtime_ns, found.st_size, found.st_ino)
             )
         return stamps
+
+
+def _absolute(paths: list[str]) -> list[str]:
+    return [os.path.abspath(path) for path in paths]

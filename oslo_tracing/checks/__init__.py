@@ -23,6 +23,7 @@ from urllib import parse
 
 from oslo_config import cfg
 
+from oslo_tracing import _sources
 from oslo_tracing.checks import files
 from oslo_tracing.checks import listening
 from oslo_tracing.checks import neighbours
@@ -112,8 +113,7 @@ def _sampling(settings: settings_module.Settings) -> Iterator[Result]:
 def _live(conf: cfg.ConfigOpts) -> Result:
     """Tell how what may change while the service runs gets there."""
     names = ', '.join(sorted(settings_module.MUTABLE))
-    paths = files.sources(conf, 'config_file')
-    paths += files.sources(conf, 'config_dir')
+    paths = _sources.files(conf) + _sources.directories(conf)
     if not paths:
         return Result(
             OK, f'no file was read: {names} change at a restart alone'

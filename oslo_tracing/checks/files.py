@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Which files a configuration is from, and what in them has no effect."""
+"""What in the files of a configuration has no effect."""
 
 from __future__ import annotations
 
@@ -24,25 +24,13 @@ from typing import Final
 
 from oslo_config import cfg
 
+from oslo_tracing import _sources
 from oslo_tracing.checks import results
 from oslo_tracing import opts
 
 #: What may be shown as the name of an option. Anything else may be what was
 #: meant to be the next line of a value, such as a key in base64 or in hex.
 _NAME: Final = re.compile('[a-z][a-z0-9_-]{0,30}', re.ASCII)
-
-
-def sources(conf: cfg.ConfigOpts, option: str) -> list[str]:
-    """Return what a configuration was read from.
-
-    :param conf: the configuration, after its files have been read.
-    :param option: ``config_file`` or ``config_dir``.
-    """
-    try:
-        found = getattr(conf, option, None) or []
-    except cfg.Error:
-        return []
-    return [found] if isinstance(found, str) else list(found)
 
 
 def look(conf: cfg.ConfigOpts) -> Iterator[results.Result]:
@@ -83,9 +71,8 @@ def _deprecated() -> Iterator[str]:
 
 def _paths(conf: cfg.ConfigOpts) -> Iterator[str]:
     """Return the files as oslo.config finds them, each of them once."""
-    found = [os.path.expanduser(each) for each in sources(conf, 'config_file')]
-    # Of several on a command line, the option tells the last one.
-    for each in conf.config_dirs or sources(conf, 'config_dir'):
+    found = [os.path.expanduser(each) for each in _sources.files(conf)]
+    for each in _sources.directories(conf):
         pattern = os.path.join(os.path.expanduser(each), '*.conf')
         found += sorted(glob.glob(pattern))
     for path in dict.fromkeys(found):

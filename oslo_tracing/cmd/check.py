@@ -112,7 +112,13 @@ class Check(command.Command):
             self._read(conf, parsed_args)
         except (cfg.Error, OSError, UnicodeError) as exc:
             why = str(exc)
-            if isinstance(exc, UnicodeError):
+            if isinstance(exc, cfg.ConfigFileParseError):
+                # Its text quotes the line, which may hold a password.
+                why = f'{exc.config_file} cannot be parsed'
+                number = getattr(exc.__context__, 'lineno', None)
+                if number is not None:
+                    why += f', see line {number}'
+            elif isinstance(exc, UnicodeError):
                 # Which of the files, it does not say.
                 why = f'a configuration file is not text: {why}'
             self._say(checks.ERROR, why)

@@ -69,7 +69,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     'healthcheck': {'health'},
     'scrub': LEAVES,
     '_environment': set(),
-    '_keys': {'exceptions'},
+    '_sources': set(),
+    '_keys': {'_sources', 'exceptions'},
     'settings': LEAVES | {'_environment', '_keys'},
     '_wrap': {'_guard', 'exceptions'},
     '_privsep': {'_guard', 'scrub'},
@@ -82,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'exporters': RECORDING | {'_at_fork', 'tracer'},
     'tracer': TOOLS,
     'provider': RECORDING | {'recording', 'tracer'},
-    'watch': RECORDING,
+    'watch': RECORDING | {'_sources'},
     'integrations': RECORDING
     | {'_privsep', 'health', 'propagation', 'recording'},
     'middleware': RECORDING | {'propagation', 'recording', '__init__'},
@@ -110,6 +111,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'report': {'_printable', 'attributes', 'exceptions', 'scrub'},
     'checks': LEAVES
     | {
+        '_sources',
         '_wrap',
         'context',
         'exporters',

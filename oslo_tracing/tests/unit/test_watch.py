@@ -225,6 +225,31 @@ class WatchTest(base.TestCase):
         self.now += watch.INTERVAL
         self.assertEqual(0, self._trace(recorder))
 
+    def test_files_in_each_of_several_directories_are_watched(self):
+        first, second = (
+            self.useFixture(fixtures.TempDir()).path for _ in range(2)
+        )
+        path = os.path.join(first, 'a.conf')
+        with open(path, 'w') as stream:
+            stream.write('[tracing]\nsample_ratio = 0\n')
+        conf = cfg.ConfigOpts()
+        opts.register_opts(conf)
+        conf(
+            ['--config-dir', first, '--config-dir', second],
+            project='x',
+            default_config_files=[],
+        )
+        recorder = self.useFixture(fixture.SpanRecorder('none', conf=conf))
+        # What the first says holds after a change in the second, too.
+        with open(os.path.join(second, 'b.conf'), 'w') as stream:
+            stream.write('[tracing]\nignored_paths = /x\n')
+        self.now += watch.INTERVAL
+        self.assertEqual(0, self._trace(recorder))
+        self.assertEqual(['/x'], recorder.tracing.settings.ignored_paths)
+        os.remove(path)
+        self.now += watch.INTERVAL
+        self.assertEqual(20, self._trace(recorder))
+
     def test_nothing_is_left_on_the_configuration(self):
         conf, _recorder = self._set_up()
         service.shutdown()

@@ -96,6 +96,17 @@ class CheckTest(test_commands.CommandTestCase):
             self.assertEqual(1, len(out.splitlines()), out)
             self.assertNotIn('S3CRET', out)
 
+    def test_a_line_that_is_no_option_is_not_shown(self):
+        path = os.path.join(self.directory, 'odd.conf')
+        with open(path, 'w') as stream:
+            stream.write('[database]\nS3CRET\n')
+
+        code, out, _ = self.run_main('check', '--config-file', path)
+
+        self.assertEqual(
+            (1, f'error: {path} cannot be parsed, see line 2\n'), (code, out)
+        )
+
     def test_what_is_no_text(self):
         path = os.path.join(self.directory, 'binary.conf')
         with open(path, 'wb') as stream:
