@@ -13,9 +13,10 @@
 """SQL as a row of tokens: enough of the grammar to tell text from data.
 
 What is a literal differs: a backslash escapes a quote in MySQL and nowhere
-else, and a double quote starts a text there and a name elsewhere. Where the
-dialect is not known and it matters, reading stops, since to guess wrongly
-would take the inside of a literal for its outside.
+else, unless a session has it otherwise, and a double quote starts a text
+there and a name elsewhere. Where it is not known and it matters, reading
+stops, since to guess wrongly would take the inside of a literal for its
+outside.
 """
 
 from __future__ import annotations
@@ -32,6 +33,19 @@ MYSQL = 'mysql'
 POSTGRESQL = 'postgresql'
 STANDARD = 'standard'
 UNKNOWN = 'unknown'
+
+# As sessions may have them: with NO_BACKSLASH_ESCAPES in MySQL's sql_mode, or
+# with PostgreSQL's standard_conforming_strings off; and what all agree in.
+_MYSQL_OTHER = 'mysql without escapes'
+_MYSQL_EITHER = 'mysql of any mode'
+_POSTGRESQL_OTHER = 'postgresql with escapes'
+_POSTGRESQL_EITHER = 'postgresql of any mode'
+
+_OTHERWISE = {
+    MYSQL: (_MYSQL_OTHER, _MYSQL_EITHER),
+    POSTGRESQL: (_POSTGRESQL_OTHER, _POSTGRESQL_EITHER),
+}
+_NESTING = frozenset((POSTGRESQL, _POSTGRESQL_OTHER, _POSTGRESQL_EITHER))
 
 _FLAVOURS = {
     'mariadb': MYSQL,
@@ -83,18 +97,30 @@ def _compile(
     )
 
 
-_PATTERNS = {
-    MYSQL: _compile(
-        strings=(_PREFIX + _ESCAPED, _double(_ESCAPED)),
+def _mysql(text: str) -> re.Pattern[str]:
+    return _compile(
+        strings=(_PREFIX + text, _double(text)),
         quoted=(),
         comments=(r'--(?=\s|\Z)[^\n]*', r'\#[^\n]*'),
-    ),
-    POSTGRESQL: _compile(
-        strings=('[eE]' + _ESCAPED, _PREFIX + _DOUBLED, _DOLLAR),
+    )
+
+
+def _postgresql(text: str) -> re.Pattern[str]:
+    return _compile(
+        strings=('[eE]' + _ESCAPED, _PREFIX + text, _DOLLAR),
         quoted=(_double(_DOUBLED),),
         comments=(r'--[^\n]*',),
         cuts=("[eE]'", _DOLLAR_OPENS),
-    ),
+    )
+
+
+_PATTERNS = {
+    MYSQL: _mysql(_ESCAPED),
+    _MYSQL_OTHER: _mysql(_DOUBLED),
+    _MYSQL_EITHER: _mysql(_EITHER),
+    POSTGRESQL: _postgresql(_DOUBLED),
+    _POSTGRESQL_OTHER: _postgresql(_ESCAPED),
+    _POSTGRESQL_EITHER: _postgresql(_EITHER),
     STANDARD: _compile(
         strings=(_PREFIX + _DOUBLED,),
         quoted=(_double(_DOUBLED),),
@@ -114,6 +140,30 @@ def flavour(dialect_name: str) -> str:
     return _FLAVOURS.get(dialect_name, UNKNOWN)
 
 
+def settled(text: str, grammar: str, whole: bool) -> str:
+    """Return the grammar by which to read a text.
+
+    Whether a backslash escapes a quote may be set for each session, of which
+    nobody tells. But all literals of a text that a server understands have
+    an end, and for the last one the wrong reading mostly finds none.
+
+    :param text: to be read.
+    :param grammar: what the dialect speaks.
+    :param whole: whether the text has its end, so that this tells something.
+    :returns: one that stops where the literals are not certain, if need be.
+    """
+    if grammar not in _OTHERWISE or not ("\\'" in text or '\\"' in text):
+        return grammar
+    other, either = _OTHERWISE[grammar]
+    row, other_row = list(tokens(text, grammar)), list(tokens(text, other))
+    if row == other_row:
+        return grammar
+    # The other way round it may be a text that no server understands.
+    if whole and row[-1][0] != 'cut' and other_row[-1][0] == 'cut':
+        return grammar
+    return either
+
+
 def tokens(text: str, grammar: str) -> Iterator[Token]:
     """Read tokens, all of them; together they are the text again.
 
@@ -131,7 +181,7 @@ def tokens(text: str, grammar: str) -> Iterator[Token]:
         kind, end = found.lastgroup, found.end()
         if (
             kind == 'comment'
-            and grammar == POSTGRESQL
+            and grammar in _NESTING
             and text.find('/*', position + 2, end) > 0
             and text.startswith('/*', position)
         ):

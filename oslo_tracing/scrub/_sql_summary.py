@@ -236,15 +236,19 @@ def _head(text: str, grammar: str) -> list[_sql_lexer.Token]:
     return found
 
 
-def _started(text: object) -> str:
+def _started(text: object, grammar: str) -> tuple[str, str]:
+    """Return what is read of a text, and by which grammar."""
     kept = _shapes.text_of(text, MAX_READ)
-    return kept[:MAX_READ] if len(kept) > MAX_READ else kept
+    whole = len(kept) < MAX_READ
+    if not whole:
+        kept = kept[:MAX_READ]
+    return kept, _sql_lexer.settled(kept, grammar, whole)
 
 
 def summary(text: object, grammar: str) -> str:
     """See :func:`oslo_tracing.scrub.sql.summary`."""
     try:
-        return _summary(_started(text), grammar)
+        return _summary(*_started(text, grammar))
     except Exception:
         return ''
 
@@ -336,7 +340,7 @@ def _fitting(parts: list[str]) -> str:
 def operation(text: object, grammar: str) -> str:
     """See :func:`oslo_tracing.scrub.sql.operation`."""
     try:
-        kept = _started(text)
+        kept, grammar = _started(text, grammar)
         head = _head(kept, grammar)
         if not head or head[0][0] != 'word':
             return ''
@@ -354,7 +358,7 @@ def operation(text: object, grammar: str) -> str:
 def is_write(text: object, grammar: str) -> bool:
     """See :func:`oslo_tracing.scrub.sql.is_write`."""
     try:
-        kept = _started(text)
+        kept, grammar = _started(text, grammar)
         head = _head(kept, grammar)
         if not head or head[0][0] != 'word':
             return True

@@ -124,7 +124,9 @@ def _statement(
         kept = kept[: _MAX_LENGTH - 3]
     elif _sql_plain.is_plain(kept):
         return kept.strip()
-    grammar = _sql_lexer.flavour(dialect_name)
+    grammar = _sql_lexer.settled(
+        kept, _sql_lexer.flavour(dialect_name), complete
+    )
     row = list(_sql_lexer.tokens(kept, grammar))
     if _CREDENTIAL_HINT.search(kept) and _ABOUT_CREDENTIALS.search(
         _spoken(row)

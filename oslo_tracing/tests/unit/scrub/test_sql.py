@@ -125,6 +125,73 @@ class StatementTest(base.TestCase):
                     said = sql.statement(text, parameters, dialect)
                     self.assertNotIn('Hunter2', said or '', (text, dialect))
 
+    def test_sessions_that_escape_otherwise_than_their_dialect(self):
+        both = ('mysql', 'postgresql')
+        for dialects, given, expected in (
+            # With NO_BACKSLASH_ESCAPES there is a secret.
+            (
+                ('mysql', 'mariadb'),
+                r"SELECT 'C:\', 'Hunter2', 'x' FROM t",
+                'SELECT...',
+            ),
+            (
+                ('mysql', 'mariadb'),
+                r'SELECT "C:\", "Hunter2", "x" FROM t',
+                'SELECT...',
+            ),
+            (
+                ('postgresql',),
+                r"SELECT 'C:\', 'x' FROM t",
+                'SELECT ?, ? FROM t',
+            ),
+            # And with standard_conforming_strings = off.
+            (('postgresql',), r"SELECT 'a\' Hunter2 ', b FROM t", 'SELECT...'),
+            (
+                ('mysql',),
+                r"SELECT 'a\' Hunter2 ', b FROM t",
+                'SELECT ?, b FROM t',
+            ),
+            (
+                ('postgresql',),
+                r"SELECT a LIKE b ESCAPE '\' OR c LIKE d ESCAPE '\' FROM t",
+                'SELECT a LIKE b ESCAPE ? OR c LIKE d ESCAPE ? FROM t',
+            ),
+            # Both have an end, or none has.
+            (both, r"SELECT a, 'C:\', 'Hunter2' -- it's", 'SELECT a,...'),
+            (
+                ('postgresql',),
+                r"SELECT a, 'C:\', 'Hunter2', 'x'' FROM t",
+                'SELECT a,...',
+            ),
+            (
+                both,
+                r"SELECT a, '\', ' FROM Hunter2 ', '\' -- 'z",
+                'SELECT a,...',
+            ),
+            # It is the same.
+            (
+                both,
+                r"SELECT 'x\\', 'Hunter2', 'y\z' FROM t",
+                'SELECT ?, ?, ? FROM t',
+            ),
+        ):
+            for dialect in dialects:
+                for parameters in (True, False):
+                    said = sql.statement(given, parameters, dialect)
+                    self.assertEqual(expected, said, (given, dialect))
+                self.assertEqual(
+                    'SELECT t' if expected.endswith('t') else 'SELECT',
+                    sql.summary(given, dialect),
+                )
+
+    def test_the_end_of_half_a_text_says_nothing(self):
+        for literal in (r"'C:\'", r"'a\' Hunter2 '"):
+            for fill in range(4050, 4100):
+                text = f"SELECT {literal}, {'a, ' * (fill // 3)}'Hunter2', 'b'"
+                for dialect in ('mysql', 'postgresql'):
+                    said = sql.statement(text, True, dialect)
+                    self.assertNotIn('Hunter2', said)
+
     def test_only_the_start_of_a_huge_statement_is_read(self):
         for text in hostile.huge():
             said = sql.statement(text, False, 'mysql')
