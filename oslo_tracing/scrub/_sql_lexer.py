@@ -62,8 +62,11 @@ _DOUBLED = r"'[^']*(?:''[^']*)*'"
 _EITHER = r"'[^'\\]*(?:(?:\\[^']|'')[^'\\]*)*'"
 # N'', B'', X'', U&'' and MySQL's _utf8mb4''.
 _PREFIX = r'(?:[nNbBxX]|[uU]&|_[A-Za-z0-9]{1,32}\s{0,8})?'
-_DOLLAR_OPENS = r'\$(?:[A-Za-z_]\w{0,62})?\$'
-_DOLLAR = r'(?P<tag>\$(?:[A-Za-z_]\w{0,62})?\$)[\s\S]*?(?P=tag)'
+# PostgreSQL takes any byte for a letter that is not of ASCII.
+_DOLLAR_OPENS = (
+    r'\$(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)?\$'
+)
+_DOLLAR = rf'(?P<tag>{_DOLLAR_OPENS})[\s\S]*?(?P=tag)'
 _BACKTICKS = r'`[^`]*(?:``[^`]*)*`'
 _NAME = r'[^\W\d][\w$]*'
 _OPENS_OR_CLOSES = _regex.late(r'/\*|\*/')

@@ -184,6 +184,23 @@ class StatementTest(base.TestCase):
                     sql.summary(given, dialect),
                 )
 
+    def test_whatever_postgresql_takes_for_the_tag_of_a_literal(self):
+        for tag in ('', 'a', '_', 'é', 'aé1', '\N{GRINNING FACE}', 'a' * 300):
+            for dialect in ('postgresql', ''):
+                quotes = f'${tag}$'
+                for inside in ("it's Hunter2", 'Hunter2', ' $b$Hunter2$b$ '):
+                    given = f'SELECT {quotes}{inside}{quotes}, b FROM t'
+                    for parameters in (True, False):
+                        self.assertEqual(
+                            'SELECT ?, b FROM t',
+                            sql.statement(given, parameters, dialect),
+                        )
+                    self.assertEqual('SELECT t', sql.summary(given, dialect))
+                self.assertEqual(
+                    'SELECT a,...',
+                    sql.statement(f'SELECT a, {quotes}Hunter2', True, dialect),
+                )
+
     def test_the_end_of_half_a_text_says_nothing(self):
         for literal in (r"'C:\'", r"'a\' Hunter2 '"):
             for fill in range(4050, 4100):
