@@ -30,6 +30,8 @@ _PREFIXED = (names.DB_QUERY_SUMMARY, names.DB_OPERATION_NAME)
 _WITH_ROWS = frozenset(
     ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'REPLACE', 'MERGE')
 )
+# Plain text, and what text() and DDL() make of it.
+_BY_HAND = frozenset((None, 'textclause', 'textual_select', 'ddl'))
 
 
 class Facts:
@@ -148,7 +150,12 @@ class StatementCache:
         if summary:
             attributes[names.DB_QUERY_SUMMARY] = summary
         if self._with_text:
-            text = sql.statement(statement, has_parameters, dialect_name)
+            text = sql.statement(
+                statement,
+                has_parameters,
+                dialect_name,
+                by_hand=kind_of(compiled) in _BY_HAND,
+            )
             if text is not None:
                 attributes[names.DB_QUERY_TEXT] = text
         operation, table = _of_compiled(compiled)

@@ -51,10 +51,14 @@ _CREDENTIAL_HINT = _regex.late(
 _SPOKEN = _regex.late(r'\w+|\(')
 _CONSTANTS = frozenset(('NULL', 'TRUE', 'FALSE', 'DEFAULT'))
 _IN_LIST = frozenset('(),-+')
+_SQLITE = 'sqlite'
 
 
 def statement(
-    text: object, parameters_present: bool, dialect_name: str = ''
+    text: object,
+    parameters_present: bool,
+    dialect_name: str = '',
+    by_hand: bool = False,
 ) -> str | None:
     """Return a statement as ``db.query.text`` may have it.
 
@@ -68,11 +72,13 @@ def statement(
     :param parameters_present: whether it is executed with parameters.
     :param dialect_name: SQLAlchemy's, which tells what a literal looks like;
         without it, what is not certain is left out, with all that follows.
+    :param by_hand: whether it may not be SQLAlchemy that put names in quotes.
+        SQLite takes what is no name for a text.
     :returns: at most 4096 characters, ending in ``...`` where something was
         left out at the end; None for a statement that sets credentials.
     """
     try:
-        return _statement(text, parameters_present, dialect_name)
+        return _statement(text, parameters_present, dialect_name, by_hand)
     except Exception:
         return None
 
@@ -116,7 +122,7 @@ def _is_known_write(text: str, dialect_name: str) -> bool:
 
 
 def _statement(
-    text: object, parameters_present: bool, dialect_name: str
+    text: object, parameters_present: bool, dialect_name: str, by_hand: bool
 ) -> str | None:
     kept = _shapes.text_of(text)
     complete = len(kept) <= _MAX_LENGTH
@@ -132,7 +138,9 @@ def _statement(
         _spoken(row)
     ):
         return None
-    doubt = grammar == _sql_lexer.UNKNOWN and not parameters_present
+    doubt = (grammar == _sql_lexer.UNKNOWN and not parameters_present) or (
+        by_hand and dialect_name == _SQLITE
+    )
     clean: list[_sql_lexer.Token] = []
     for kind, piece in row:
         if kind == 'cut':

@@ -79,6 +79,35 @@ class StatementCacheTest(base.TestCase):
         }
         self.assertEqual(4, len(texts), texts)
 
+    def test_what_sqlite_may_take_for_a_text_is_told_of_compiled_ones(self):
+        for statement, expected in (
+            (None, 'SELECT a FROM u WHERE pw = ?'),
+            (
+                sqlalchemy.text('SELECT 1'),
+                'SELECT a FROM u WHERE pw = ?',
+            ),
+            (
+                sqlalchemy.text('SELECT 1').columns(),
+                'SELECT a FROM u WHERE pw = ?',
+            ),
+            (sqlalchemy.DDL('SELECT 1'), 'SELECT a FROM u WHERE pw = ?'),
+            (
+                sqlalchemy.select(sqlalchemy.literal(1)),
+                'SELECT a FROM u WHERE pw = "hunter2"',
+            ),
+        ):
+            compiled = None if statement is None else statement.compile()
+            for has_parameters in (True, False):
+                facts = self.cache.get(
+                    'SELECT a FROM u WHERE pw = "hunter2"',
+                    compiled,
+                    has_parameters,
+                    'sqlite',
+                    False,
+                )
+                self.assertEqual(expected, facts.attributes['db.query.text'])
+                self.assertEqual('SELECT u', facts.name)
+
     def test_what_sets_a_password_is_not_told(self):
         facts = self._get("ALTER USER 'a' IDENTIFIED BY 'hunter2'")
         self.assertNotIn('db.query.text', facts.attributes)
