@@ -30,6 +30,7 @@ from oslo_tracing import _regex
 Token = tuple[str, str]
 
 MYSQL = 'mysql'
+ORACLE = 'oracle'
 POSTGRESQL = 'postgresql'
 STANDARD = 'standard'
 UNKNOWN = 'unknown'
@@ -51,7 +52,7 @@ _FLAVOURS = {
     'mariadb': MYSQL,
     'mssql': STANDARD,
     'mysql': MYSQL,
-    'oracle': STANDARD,
+    'oracle': ORACLE,
     'postgresql': POSTGRESQL,
     'sqlite': STANDARD,
 }
@@ -67,6 +68,8 @@ _DOLLAR_OPENS = (
     r'\$(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)?\$'
 )
 _DOLLAR = rf'(?P<tag>{_DOLLAR_OPENS})[\s\S]*?(?P=tag)'
+# Of Oracle, where what ends a text is what comes next.
+_QUOTE_OPENS = "[nN]?[qQ]'"
 _BACKTICKS = r'`[^`]*(?:``[^`]*)*`'
 _NAME = r'[^\W\d][\w$]*'
 _OPENS_OR_CLOSES = _regex.late(r'/\*|\*/')
@@ -124,6 +127,12 @@ _PATTERNS = {
     POSTGRESQL: _postgresql(_DOUBLED),
     _POSTGRESQL_OTHER: _postgresql(_ESCAPED),
     _POSTGRESQL_EITHER: _postgresql(_EITHER),
+    ORACLE: _compile(
+        strings=(_PREFIX + _DOUBLED,),
+        quoted=(_double(_DOUBLED),),
+        comments=(r'--[^\n]*',),
+        cuts=(_QUOTE_OPENS,),
+    ),
     STANDARD: _compile(
         strings=(_PREFIX + _DOUBLED,),
         quoted=(_double(_DOUBLED),),
@@ -133,7 +142,7 @@ _PATTERNS = {
         strings=('[eE]' + _ESCAPED, _PREFIX + _EITHER, _DOLLAR),
         quoted=(_double(_EITHER),),
         comments=(r'--(?=\s|\Z)[^\n]*',),
-        cuts=("[eE]'", _DOLLAR_OPENS, r'\#', '--'),
+        cuts=("[eE]'", _QUOTE_OPENS, _DOLLAR_OPENS, r'\#', '--'),
     ),
 }
 

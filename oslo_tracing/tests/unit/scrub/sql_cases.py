@@ -77,6 +77,19 @@ STATEMENTS = (
     ('', False, 'SELECT NULL, TRUE, a FROM t', None),
     ('', False, "data ->> 'x'", 'data ->> ?'),
     ('', False, "INTERVAL '1 day'", 'INTERVAL ?'),
+    # Quotes of Oracle's own.
+    ('oracle', True, "SELECT a, q'[it's x]', b", 'SELECT a,...'),
+    ('oracle', False, "SELECT a, Nq'(it's x)' FROM t", 'SELECT a,...'),
+    ('oracle', False, "SELECT a, nQ'!'x'!' FROM t", 'SELECT a,...'),
+    ('oracle', False, "SELECT a, Q'!x!' FROM t", 'SELECT a,...'),
+    ('', True, "SELECT a, q'[it's x]', b", 'SELECT a,...'),
+    ('oracle', True, "SELECT q, seq FROM t WHERE a = :q", None),
+    (
+        'oracle',
+        True,
+        "SELECT 'a', n'b', \"C\" FROM t",
+        'SELECT ?, ?, "C" FROM t',
+    ),
     # Comments.
     ('', True, "SELECT a /*traceparent='00-1'*/ FROM t", 'SELECT a FROM t'),
     (
