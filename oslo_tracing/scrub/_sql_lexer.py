@@ -29,10 +29,10 @@ from oslo_tracing import _regex
 #: A token: what it is, and its text.
 Token = tuple[str, str]
 
+BRACKETED = 'bracketed'
 MYSQL = 'mysql'
 ORACLE = 'oracle'
 POSTGRESQL = 'postgresql'
-STANDARD = 'standard'
 UNKNOWN = 'unknown'
 
 # As sessions may have them: with NO_BACKSLASH_ESCAPES in MySQL's sql_mode, or
@@ -50,11 +50,11 @@ _NESTING = frozenset((POSTGRESQL, _POSTGRESQL_OTHER, _POSTGRESQL_EITHER))
 
 _FLAVOURS = {
     'mariadb': MYSQL,
-    'mssql': STANDARD,
+    'mssql': BRACKETED,
     'mysql': MYSQL,
     'oracle': ORACLE,
     'postgresql': POSTGRESQL,
-    'sqlite': STANDARD,
+    'sqlite': BRACKETED,
 }
 
 # Each is linear: what may repeat starts with what nothing before it eats.
@@ -70,6 +70,7 @@ _DOLLAR_OPENS = (
 _DOLLAR = rf'(?P<tag>{_DOLLAR_OPENS})[\s\S]*?(?P=tag)'
 # Of Oracle, where what ends a text is what comes next.
 _QUOTE_OPENS = "[nN]?[qQ]'"
+_BRACKETS = r'\[[^\]]*(?:\]\][^\]]*)*\]'
 _BACKTICKS = r'`[^`]*(?:``[^`]*)*`'
 _NAME = r'[^\W\d][\w$]*'
 _OPENS_OR_CLOSES = _regex.late(r'/\*|\*/')
@@ -121,6 +122,12 @@ def _postgresql(text: str) -> re.Pattern[str]:
 
 
 _PATTERNS = {
+    BRACKETED: _compile(
+        strings=(_PREFIX + _DOUBLED,),
+        quoted=(_double(_DOUBLED), _BRACKETS),
+        comments=(r'--[^\n]*',),
+        cuts=(r'\[',),
+    ),
     MYSQL: _mysql(_ESCAPED),
     _MYSQL_OTHER: _mysql(_DOUBLED),
     _MYSQL_EITHER: _mysql(_EITHER),
@@ -132,11 +139,6 @@ _PATTERNS = {
         quoted=(_double(_DOUBLED),),
         comments=(r'--[^\n]*',),
         cuts=(_QUOTE_OPENS,),
-    ),
-    STANDARD: _compile(
-        strings=(_PREFIX + _DOUBLED,),
-        quoted=(_double(_DOUBLED),),
-        comments=(r'--[^\n]*',),
     ),
     UNKNOWN: _compile(
         strings=('[eE]' + _ESCAPED, _PREFIX + _EITHER, _DOLLAR),

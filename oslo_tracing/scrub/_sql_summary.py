@@ -214,7 +214,7 @@ def _rendered(kind: str, piece: str) -> str:
         else:
             # As the conventions show it.
             inner = _WHITE.sub(' ', inner)[:_MAX_NAME]
-            piece = f'{piece[0]}{inner}{piece[0]}'
+            piece = f'{piece[0]}{inner}{piece[-1]}'
     else:
         piece = piece[: 2 * _MAX_NAME]
     return _VARYING.sub('?', piece)

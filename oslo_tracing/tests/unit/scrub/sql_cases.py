@@ -90,6 +90,13 @@ STATEMENTS = (
         "SELECT 'a', n'b', \"C\" FROM t",
         'SELECT ?, ?, "C" FROM t',
     ),
+    # Names in brackets.
+    ('mssql', True, "[user's] = 'x', 'y'", "[user's] = ?, ?"),
+    ('sqlite', False, "[user's] = 'x', 'y'", "[user's] = ?, ?"),
+    ('mssql', False, "[a]]'b] = 'x', [c]]] = 'y'", "[a]]'b] = ?, [c]]] = ?"),
+    ('mssql', False, "[a\"b] = 'x', \"c\"", '[a"b] = ?, "c"'),
+    ('mssql', True, "a, [b = 'x'", 'a,...'),
+    ('postgresql', True, "ARRAY['x', 'y']", 'ARRAY[?, ?]'),
     # Comments.
     ('', True, "SELECT a /*traceparent='00-1'*/ FROM t", 'SELECT a FROM t'),
     (

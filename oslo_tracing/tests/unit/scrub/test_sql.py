@@ -231,6 +231,19 @@ class SummaryTest(base.TestCase):
             [], [one for one in said if one not in sql_cases.SUMMARIES]
         )
 
+    def test_names_in_brackets(self):
+        for given, expected in (
+            ("SELECT [it's FROM x] FROM [t], [u]", 'SELECT t u'),
+            ('SELECT a FROM [dbo].[t]', 'SELECT dbo.t'),
+            ('INSERT INTO [song list] VALUES (1)', 'INSERT [song list]'),
+            ('DROP TABLE [t]', 'DROP TABLE t'),
+        ):
+            for dialect in ('mssql', 'sqlite'):
+                self.assertEqual(expected, sql.summary(given, dialect))
+        self.assertEqual(
+            'SELECT t', sql.summary('SELECT a[1] FROM t', 'postgresql')
+        )
+
     def test_tables_behind_very_many_columns_are_found(self):
         columns = ', '.join(f'instances.c{n} AS i_{n}' for n in range(700))
         text = f'SELECT {columns} FROM instances JOIN extra ON 1'
