@@ -38,10 +38,11 @@ def status_code(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         # Of the network, and so no response.
         return None
+    # MySQL's drivers: (number, sentence).
+    first = error.args[:1] if _is_of_driver(error) else ()
     candidates = [
         *(getattr(error, name, None) for name in _FIRST),
-        # MySQL's drivers: (number, sentence).
-        *(one for one in error.args[:1] if isinstance(one, int)),
+        *(one for one in first if isinstance(one, int)),
         *(getattr(error, name, None) for name in _LAST),
     ]
     for found in candidates:
@@ -49,6 +50,11 @@ def status_code(error: BaseException) -> str | None:
             code = str(found)
             return code if _CODE.fullmatch(code) else None
     return None
+
+
+def _is_of_driver(error: BaseException) -> bool:
+    # As PEP 249 wants it of each: there is no class that they share.
+    return any(kind.__name__ == 'Error' for kind in type(error).__mro__)
 
 
 def record(

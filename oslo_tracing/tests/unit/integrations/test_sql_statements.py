@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 
+import pymysql
 import sqlalchemy
 
 from oslo_tracing.integrations import _sql_comments
@@ -219,6 +220,17 @@ class StatusCodeTest(base.TestCase):
             for name, value in attributes.items():
                 setattr(error, name, value)
             self.assertEqual(code, _sql_errors.status_code(error))
+
+    def test_a_number_of_what_is_no_driver_s_error_is_no_code(self):
+        class Timeout(BaseException):
+            pass
+
+        for error in (Timeout(30), KeyError(5), SystemExit(3), ValueError(7)):
+            self.assertIsNone(_sql_errors.status_code(error))
+        self.assertEqual(
+            '1205',
+            _sql_errors.status_code(pymysql.err.OperationalError(1205, 'x')),
+        )
 
     def test_an_error_of_the_network_is_no_response(self):
         self.assertIsNone(
