@@ -35,6 +35,14 @@ def status_code(error: BaseException) -> str | None:
 
     :param error: the driver's own, not what SQLAlchemy makes of it.
     """
+    try:
+        return _status_code(error)
+    except Exception:
+        # A property may raise, and so does Python for too long a number.
+        return None
+
+
+def _status_code(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         # Of the network, and so no response.
         return None

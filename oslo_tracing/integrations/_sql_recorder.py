@@ -245,9 +245,11 @@ class Recorder:
             span.set_attributes(known.facts.attributes)
             if note.rows >= 0:
                 span.set_attribute(names.OPENSTACK_DB_ROWS, note.rows)
-        if error is not None:
-            _sql_errors.record(span, error, self._settings)
-        span.end(ended)
+        try:
+            if error is not None:
+                _sql_errors.record(span, error, self._settings)
+        finally:
+            span.end(ended)
 
     def _step_back(self) -> None:
         if not self._stepped_back:

@@ -213,8 +213,10 @@ class Transactions:
                 {**engine.attributes, **facts},
                 start_time=started,
             )
-            if error is not None:
-                _sql_errors.record(span, error, self._settings)
-            span.end(ended)
+            try:
+                if error is not None:
+                    _sql_errors.record(span, error, self._settings)
+            finally:
+                span.end(ended)
         except Exception:
             _guard.report('ending the span of a transaction')

@@ -232,6 +232,19 @@ class StatusCodeTest(base.TestCase):
             _sql_errors.status_code(pymysql.err.OperationalError(1205, 'x')),
         )
 
+    def test_where_looking_for_it_raises_there_is_none(self):
+        def detached(self):
+            raise RuntimeError
+
+        for error in (
+            type('Error', (Exception,), {'pgcode': property(detached)})(),
+            type('Error', (Exception,), {'sqlstate': property(detached)})(),
+            type('Error', (Exception,), {'args': property(detached)})(),
+            type('Error', (Exception,), {'__class__': property(detached)})(),
+            type('Error', (Exception,), {})(10**5000),
+        ):
+            self.assertIsNone(_sql_errors.status_code(error))
+
     def test_an_error_of_the_network_is_no_response(self):
         self.assertIsNone(
             _sql_errors.status_code(ConnectionRefusedError(111, 'refused'))

@@ -105,6 +105,35 @@ class ListenerTest(TestCase):
         self.assertIs(error, self._select())
         self.assertEqual([], self.sql())
 
+    def test_an_error_that_cannot_be_described_costs_no_span(self):
+        def detached(self):
+            raise RuntimeError
+
+        for name in ('pgcode', 'args'):
+            error = type('OddError', (Odd,), {name: property(detached)})()
+            listener = _raise(error)
+            event.listen(self.engine, 'do_execute', listener)
+            self.assertIs(error, self._select())
+            event.remove(self.engine, 'do_execute', listener)
+            (span,) = self.sql()
+            self.assertEqual(trace.StatusCode.ERROR, span.status.status_code)
+            self.assertIn('OddError', span.attributes['error.type'])
+            self.assertNotIn('db.response.status_code', span.attributes)
+            self._works()
+            self.spans.clear()
+
+    def test_what_describes_an_error_raises(self):
+        error = Odd()
+        listener = _raise(error)
+        with fixtures.MonkeyPatch(
+            'oslo_tracing.integrations._sql_errors.record', _raise(Odd())
+        ):
+            event.listen(self.engine, 'do_execute', listener)
+            self.assertIs(error, self._select())
+            event.remove(self.engine, 'do_execute', listener)
+        self.assertEqual(['SELECT instances'], self.sql_names())
+        self._works()
+
     def test_a_later_listener_raises_after_the_statement(self):
         error = Odd()
         listener = _raise(error)

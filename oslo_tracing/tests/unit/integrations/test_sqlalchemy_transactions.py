@@ -15,12 +15,14 @@ from __future__ import annotations
 import sqlite3
 import time
 
+import fixtures
 from opentelemetry import trace
 import sqlalchemy
 from sqlalchemy.engine import default
 from sqlalchemy import event
 from sqlalchemy import orm
 
+from oslo_tracing.integrations import _sql_errors
 from oslo_tracing.tests import database
 
 INSTANCES = database.INSTANCES
@@ -222,6 +224,44 @@ class TransactionTest(database.TestCase):
             'sqlite3.IntegrityError', commit.attributes['error.type']
         )
         self.assertNotIn('FOREIGN', self.everything_said())
+
+    def test_a_failing_commit_that_cannot_be_described_has_a_span(self):
+        class Odd(Exception):
+            @property
+            def pgcode(self):
+                raise RuntimeError
+
+        class Connection(sqlite3.Connection):
+            def commit(connection):
+                raise Odd
+
+        def raising(*args):
+            raise RuntimeError
+
+        engine = self.make_engine(
+            self.engine.url, connect_args={'factory': Connection}
+        )
+        for name, record, status in (
+            ('a', _sql_errors.record, trace.StatusCode.ERROR),
+            ('b', raising, trace.StatusCode.UNSET),
+        ):
+            self.spans.clear()
+            self.useFixture(
+                fixtures.MonkeyPatch(
+                    'oslo_tracing.integrations._sql_errors.record', record
+                )
+            )
+            with self.request(), engine.connect() as conn:
+                self._insert(conn, name)
+                self.assertRaises(Odd, conn.commit)
+            self.assertEqual(
+                [status],
+                [
+                    span.status.status_code
+                    for span in self.sql()
+                    if span.name == 'COMMIT'
+                ],
+            )
 
     def test_sessions_commit_and_roll_back(self):
         with self.request(), orm.Session(self.engine, future=True) as session:
