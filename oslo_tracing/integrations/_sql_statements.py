@@ -30,6 +30,8 @@ _PREFIXED = (names.DB_QUERY_SUMMARY, names.DB_OPERATION_NAME)
 _WITH_ROWS = frozenset(
     ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'REPLACE', 'MERGE')
 )
+# Where the text does not say what it does, or says it too late.
+_UNTOLD = ('', 'WITH')
 # Plain text, and what text() and DDL() make of it.
 _BY_HAND = frozenset((None, 'textclause', 'textual_select', 'ddl'))
 
@@ -158,17 +160,20 @@ class StatementCache:
             )
             if text is not None:
                 attributes[names.DB_QUERY_TEXT] = text
+        read = sql.operation(statement, dialect_name)
         operation, table = _of_compiled(compiled)
+        if read not in (operation, *_UNTOLD):
+            # SQLAlchemy has it executed for that one, as for a sequence.
+            operation = table = None
         if operation is not None:
             attributes[names.DB_OPERATION_NAME] = operation
         if table is not None:
             attributes[names.DB_COLLECTION_NAME] = table
-        main = operation or sql.operation(statement, dialect_name)
         return Facts(
             summary,
             attributes,
             sql.is_write(statement, dialect_name),
-            main in _WITH_ROWS,
+            (operation or read) in _WITH_ROWS,
         )
 
 

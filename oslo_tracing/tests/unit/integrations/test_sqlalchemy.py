@@ -236,6 +236,37 @@ class StatementTest(database.TestCase):
             ],
         )
 
+    def test_what_is_executed_for_another_is_told_by_its_own_text(self):
+        # As dialects do for a sequence, and SQL Server's with SET.
+        @event.listens_for(self.engine, 'before_cursor_execute')
+        def ask(conn, cursor, statement, parameters, context, many):
+            if not asked and context.isinsert:
+                asked.append(statement)
+                for before in ('SELECT 1 FROM tags', 'PRAGMA foreign_keys'):
+                    conn._cursor_execute(cursor, before, (), context)
+
+        for _ in range(2):
+            asked = []
+            self.spans.clear()
+            with self.request(), self.engine.begin() as conn:
+                conn.execute(INSTANCES.insert())
+            self.assertEqual(
+                [
+                    ('SELECT tags', None, None),
+                    ('PRAGMA foreign_keys', None, None),
+                    ('INSERT instances', 'INSERT', 'instances'),
+                    ('COMMIT', 'COMMIT', None),
+                ],
+                [
+                    (
+                        s.name,
+                        s.attributes.get('db.operation.name'),
+                        s.attributes.get('db.collection.name'),
+                    )
+                    for s in self.sql()
+                ],
+            )
+
     def test_the_same_text_compiled_and_not_are_two_things(self):
         compiled = select(TAGS.c.id)
         with self.request(), self.engine.connect() as conn:
