@@ -113,14 +113,16 @@ def _attributes(dialect: Any, url: Any) -> dict[str, Any]:
     database = url.database or query.get('dbname')
     if isinstance(database, str) and database:
         found[names.DB_NAMESPACE] = database[:_MAX_LENGTH]
-    # A socket, and psycopg2's several hosts, are given as a query.
-    address = url.host or query.get('host') or query.get('unix_socket')
+    # A socket, and psycopg2's several hosts, are given as a query, which
+    # goes before the rest of the URL: SQLAlchemy hands it over last.
+    socket = query.get('unix_socket')
+    address = socket or query.get('host') or url.host
     if not isinstance(address, str) or not address:
         return found
     found[names.SERVER_ADDRESS] = address[:_MAX_LENGTH]
-    if address.startswith('/'):
+    if socket or address.startswith('/'):
         return found
-    port = url.port or query.get('port') or _PORTS.get(system)
+    port = query.get('port') or url.port or _PORTS.get(system)
     if isinstance(port, int) or (isinstance(port, str) and port.isdecimal()):
         found[names.SERVER_PORT] = int(port)
     return found

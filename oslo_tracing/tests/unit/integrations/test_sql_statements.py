@@ -150,6 +150,26 @@ class EnginesTest(base.TestCase):
                 ('mysql', 'nova', '/run/my.sock', None),
             ),
             (
+                'mysql+pymysql://u@localhost:3306/nova?unix_socket=/run/my.sock',
+                {},
+                ('mysql', 'nova', '/run/my.sock', None),
+            ),
+            (
+                'mysql+pymysql://u@localhost/nova?unix_socket=my.sock',
+                {},
+                ('mysql', 'nova', 'my.sock', None),
+            ),
+            (
+                'postgresql+psycopg2://u@localhost/nova?host=/run/pg&port=6',
+                {},
+                ('postgresql', 'nova', '/run/pg', None),
+            ),
+            (
+                'postgresql+psycopg2://u@a.example:5/nova?host=b&port=6',
+                {},
+                ('postgresql', 'nova', 'b', 6),
+            ),
+            (
                 'postgresql+psycopg2://u:hunter2@db.example/nova',
                 {},
                 ('postgresql', 'nova', 'db.example', 5432),
