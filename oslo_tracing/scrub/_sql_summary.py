@@ -105,7 +105,12 @@ class _Reader:
         return self.groups
 
     def _writes_rows(self) -> bool:
-        return len(self._levels) == 1 and bool(self.groups)
+        return (
+            len(self._levels) == 1
+            and bool(self.groups)
+            # In a query it is a function of MySQL, or makes rows of its own.
+            and self.groups[-1].operation in _sql_words.WRITES
+        )
 
     def _sign(self, piece: str) -> None:
         level = self._levels[-1]
@@ -171,8 +176,11 @@ class _Reader:
         elif word == 'FROM':
             if level.reads and self._previous != 'DISTINCT':
                 self._expecting = level.lists = True
-        elif word in ('JOIN', 'STRAIGHT_JOIN', 'USING'):
+        elif word in ('JOIN', 'STRAIGHT_JOIN'):
             self._expecting = True
+        elif word == 'USING':
+            # That of CONVERT is followed by a character set.
+            self._expecting = level.reads
         elif word == 'INTO':
             self._expecting = bool(self.groups)
         elif word in _sql_words.ENDS_LIST:

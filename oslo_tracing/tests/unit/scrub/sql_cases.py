@@ -245,6 +245,42 @@ SUMMARIES = (
         False,
     ),
     (
+        'SELECT CONVERT(a USING utf8mb4), b FROM t',
+        'SELECT t',
+        'SELECT',
+        False,
+    ),
+    (
+        'SELECT a FROM t JOIN u USING (b), v WHERE CONVERT(c USING x)',
+        'SELECT t u v',
+        'SELECT',
+        False,
+    ),
+    (
+        'SELECT IF(a, b, c), VALUES(x) FROM t',
+        'SELECT t',
+        'SELECT',
+        False,
+    ),
+    (
+        'INSERT INTO t SELECT VALUES(x) FROM u',
+        'INSERT t SELECT u',
+        'INSERT',
+        True,
+    ),
+    (
+        'SELECT a FROM t UNION VALUES (1), (2) UNION SELECT b FROM c',
+        'SELECT t SELECT c',
+        'SELECT',
+        False,
+    ),
+    (
+        'WITH x AS (SELECT 1 FROM a) INSERT INTO t VALUES (1), (SELECT b)',
+        'SELECT a INSERT t',
+        'INSERT',
+        True,
+    ),
+    (
         'SELECT a FROM t WHERE a IS DISTINCT FROM b',
         'SELECT t',
         'SELECT',
