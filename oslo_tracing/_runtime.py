@@ -53,6 +53,7 @@ class Runtime:
         '_processes',
         'conf',
         'counters',
+        'is_ending',
         'is_instrumented',
         'name',
         'recorder',
@@ -69,6 +70,8 @@ class Runtime:
         #: Whether OpenTelemetry's entry point asks for tracing; None where
         #: it never did.
         self.is_instrumented: bool | None = None
+        #: The interpreter ends, which threads that are daemons may not notice.
+        self.is_ending = False
         #: Returns what the service is called where whoever sets tracing up
         #: does not say; None where it was not started through us.
         self.name: Callable[[], str] | None = None

@@ -105,6 +105,15 @@ def shutdown() -> None:
                 tracing.undo.close()
 
 
+def _end() -> None:
+    """Shut down where the interpreter ends, and daemons still run."""
+    _runtime.RUNTIME.is_ending = True
+    try:
+        shutdown()
+    finally:
+        _runtime.RUNTIME.is_ending = False
+
+
 def verify(settings: settings_module.Settings) -> None:
     """Refuse what :func:`setup` would refuse, and set nothing up.
 
@@ -214,7 +223,7 @@ def _build(
         # thread holds, and with it all of them.
         tracing.make()
     if foreign is None:
-        _at_exit.install(tracing.finish, shutdown, undo)
+        _at_exit.install(tracing.finish, _end, undo)
         chosen = settings.sampler
         if 'ratio' in chosen:
             chosen += f' {settings.sample_ratio}'

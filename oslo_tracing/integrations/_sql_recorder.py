@@ -66,6 +66,11 @@ class Recorder:
         self.batches: set[int] = set()
         self._is_write: Callable[[str, str], bool] | None = None
         self._stepped_back = False
+        self._closed = False
+
+    def close(self) -> None:
+        """Note no statement any more, whoever still asks for it."""
+        self._closed = True
 
     def begin(
         self,
@@ -81,7 +86,7 @@ class Recorder:
         :returns: whether it is noted here, now or before.
         """
         # Dialects execute without one what they want to know themselves.
-        if context is None:
+        if context is None or self._closed:
             return False
         if getattr(context, _sql_notes.NOTE, None) is not None:
             # Commented, or a batch of what is noted; or another's.

@@ -27,6 +27,7 @@ import functools
 from typing import Any
 
 from oslo_tracing import _guard
+from oslo_tracing import _runtime
 from oslo_tracing import _wrap
 from oslo_tracing import exceptions
 from oslo_tracing import integrations
@@ -124,8 +125,9 @@ class _Listeners:
                     _wrap.version_of('SQLAlchemy'),
                     'SQL statements are',
                 ) from None
-            undo.callback(event.remove, base.Engine, name, listener)
+            undo.callback(_take_off, event, base.Engine, name, listener)
         # Before any of them is taken off.
+        undo.callback(self._recorder.close)
         undo.callback(self._usual.look_closer)
         for name, make, untraced in (
             # 1.4 has no such batches.
@@ -283,6 +285,18 @@ class _Listeners:
             return result
 
         return execute
+
+
+def _take_off(
+    event: Any, kind: Any, name: str, listener: Callable[..., Any]
+) -> None:
+    """Take a listener off, unless nobody is to notice any more.
+
+    SQLAlchemy fails a statement whose thread goes through the listeners
+    while one of them is removed.
+    """
+    if not _runtime.RUNTIME.is_ending:
+        event.remove(kind, name, listener)
 
 
 def _put_flags_back(before: list[tuple[Any, bool]]) -> None:

@@ -21,6 +21,7 @@ import fixtures
 import sqlalchemy
 from sqlalchemy import event
 
+from oslo_tracing import _runtime
 from oslo_tracing import fixture
 from oslo_tracing import integrations
 from oslo_tracing.integrations import sqlalchemy as integration
@@ -133,6 +134,66 @@ class OffTest(base.TestCase):
             self.assertEqual(1, len(spans.finished))
             spans.cleanUp()
 
+    def _end(self, spans):
+        _runtime.RUNTIME.is_ending = True
+        try:
+            spans.cleanUp()
+        finally:
+            _runtime.RUNTIME.is_ending = False
+
+    def _take_off(self, listened):
+        from sqlalchemy.engine import interfaces
+
+        for target, name, listener in listened:
+            event.remove(target, name, listener)
+        for kind in (sqlalchemy.engine.Engine, interfaces.Dialect):
+            kind._has_events = False
+
+    def test_at_the_end_of_a_process_nothing_listens_but_nothing_is_off(self):
+        before = self._state()
+        for commented in (False, True):
+            spans = fixture.SpanRecorder(
+                'sqlalchemy', sample_ratio=1.0, db_comment=commented
+            )
+            listened = []
+
+            def listen(*args, listened=listened, **options):
+                listened.append(args)
+                original(*args, **options)
+
+            original = event.listen
+            with fixtures.MonkeyPatch('sqlalchemy.event.listen', listen):
+                spans.setUp()
+            during = self._listened_to()
+            self._end(spans)
+            # Another thread may go through them just now.
+            self.assertEqual(during, self._listened_to())
+            engine = sqlalchemy.create_engine('sqlite://', future=True)
+            heard = []
+            event.listen(
+                engine,
+                'after_cursor_execute',
+                lambda conn, cursor, said, *args, heard=heard: heard.append(
+                    said
+                ),
+            )
+            with database.parent(sampled=True), engine.begin() as conn:
+                database.METADATA.create_all(conn, checkfirst=False)
+                conn.execute(
+                    INSTANCES.insert(), [{'name': str(n)} for n in range(3)]
+                )
+                self.assertEqual(3, len(conn.execute(select(INSTANCES)).all()))
+                self.assertRaises(
+                    sqlalchemy.exc.OperationalError,
+                    conn.execute,
+                    text('nonsense'),
+                )
+            self.assertEqual([], spans.finished)
+            self.assertNotIn('traceparent', ''.join(heard))
+            self.assertEqual(4, len(heard))
+            self._take_off(listened)
+            self.assertEqual(before, self._state())
+
     def test_installed_twice_it_records_once(self):
         before = self._state()
         spans = self._install()
@@ -174,6 +235,48 @@ class OffTest(base.TestCase):
         again.close()
         spans.cleanUp()
         self.assertEqual(before, self._state())
+
+
+_ENDING = '''
+import atexit
+
+from oslo_config import cfg
+import oslo_tracing
+from oslo_tracing import opts
+import sqlalchemy
+
+def look():
+    with engine.connect() as conn:
+        print(conn.execute(sqlalchemy.text('SELECT 47')).scalar())
+    kind = sqlalchemy.engine.interfaces.Dialect
+    print(len(kind.dispatch.do_execute._clslevel.get(kind, ())))
+
+# What is registered before is called after.
+atexit.register(look)
+engine = sqlalchemy.create_engine('sqlite://', future=True)
+conf = cfg.ConfigOpts()
+opts.set_defaults(conf, enabled=True, exporters=['none'])
+conf([], project='x', default_config_files=[])
+oslo_tracing.setup(conf, 'service')
+{before_the_end}
+'''
+
+
+class EndingTest(base.TestCase):
+    def _run(self, before_the_end):
+        done = subprocess.run(
+            [sys.executable, '-c', _ENDING.format(**locals())],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.split()
+
+    def test_the_end_of_the_interpreter_leaves_the_listeners(self):
+        self.assertEqual(['47', '1'], self._run(''))
+
+    def test_before_the_end_they_are_taken_off(self):
+        self.assertEqual(['47', '0'], self._run('oslo_tracing.shutdown()'))
 
 
 _LATE = '''
