@@ -73,14 +73,14 @@ class Attempt:
 
     __slots__ = (
         '_bodies',
-        '_ended',
         '_hooks',
         '_settings',
-        '_span',
         '_status',
         '_theirs',
         '_token',
+        'ended',
         'request',
+        'span',
     )
 
     def __init__(
@@ -92,12 +92,12 @@ class Attempt:
         watched: bodies.Bodies,
     ) -> None:
         self.request = request
-        self._span = span
+        self.span = span
         self._hooks = hooks
         self._settings = settings
         self._bodies = watched
         self._status: int | None = None
-        self._ended = False
+        self.ended = False
         self._token: Any = None
         self._theirs = hooks.get(_RESPONSE)
 
@@ -123,7 +123,8 @@ class Attempt:
 
     def returned(self, response: Any, stream: Any) -> None:
         """End with what the session returns; with its body if it streams."""
-        if self._ended:
+        self._hooks.attempt = None
+        if self.ended:
             # It was redirected.
             return
         try:
@@ -133,7 +134,6 @@ class Attempt:
             self._note(response)
             raw = getattr(response, 'raw', None)
             if stream and self._bodies.watch(raw, self.read):
-                self._hooks.attempt = None
                 return
         except Exception:
             _guard.report('reading the response to a request')
@@ -141,7 +141,8 @@ class Attempt:
 
     def failed(self, error: BaseException) -> None:
         """End with an exception."""
-        if self._ended:
+        self._hooks.attempt = None
+        if self.ended:
             return
         try:
             self._leave()
@@ -154,11 +155,10 @@ class Attempt:
 
         :param error: what ended it before its time.
         """
-        if self._ended:
+        if self.ended:
             return
-        self._ended = True
-        self._hooks.attempt = None
-        span = self._span
+        self.ended = True
+        span = self.span
         try:
             if span.is_recording():
                 self._tell(span, error)
@@ -264,8 +264,11 @@ class Opener:
             request.method, url, None if call is None else call.service_type
         )
         earlier = request.hooks if type(request.hooks) is _Hooks else None
-        if earlier is not None and earlier.attempt is not None:
-            earlier.attempt.read(None)
+        first = None
+        if earlier is not None:
+            first = earlier.attempt
+            if first is not None and not first.ended:
+                first.read(None)
         number = 0
         if call is not None:
             number = call.count
@@ -277,7 +280,7 @@ class Opener:
             number = earlier.resent
         resolved = call is not None and call.leads_to(place.origin)
         current = _current.context()
-        span = self._span(place, url, number, current)
+        span = self._span(place, url, number, current, first)
         try:
             current = _below(span, current)
             written: dict[str, str] = {}
@@ -308,6 +311,7 @@ class Opener:
         url: str,
         number: int,
         current: otel_context.Context,
+        first: Attempt | None,
     ) -> trace.Span:
         ready = place.ready
         above = _current.span_in(current)
@@ -317,7 +321,9 @@ class Opener:
             if own is not None:
                 return self._tracer.start_ready(ready, current, own)
         parent = above.get_span_context()
-        if parent[_current.VALID] and not _current.is_sampled(parent):
+        if not parent[_current.VALID]:
+            return self._outermost(place, url, number, current, first)
+        if not _current.is_sampled(parent):
             # Hardly any sampler records it then.
             span = self._tracer.start_span(ready.name, current, _CLIENT)
             if span.is_recording():
@@ -326,6 +332,34 @@ class Opener:
         return self._tracer.start_span(
             ready.name, current, _CLIENT, _attributes(ready, url, number)
         )
+
+    def _outermost(
+        self,
+        place: places.Place,
+        url: str,
+        number: int,
+        current: otel_context.Context,
+        first: Attempt | None,
+    ) -> trace.Span:
+        """Start the span of a request with nothing around it.
+
+        What a call has sent first is the parent of all else that it sends:
+        one call is one trace, and one decision of the sampler.
+        """
+        call = calls.outermost(current)
+        parent = None if first is None else first.span
+        if call is not None and call.first is not None:
+            parent = call.first
+        if parent is not None and parent.get_span_context().is_valid:
+            below = _current.with_span(parent, current)
+            return self._span(place, url, number, below, None)
+        ready = place.ready
+        span = self._tracer.start_span(
+            ready.name, current, _CLIENT, _attributes(ready, url, number)
+        )
+        if call is not None:
+            call.first = span
+        return span
 
     def _own(self, said: str, number: int) -> dict[str, Any] | None:
         """Return what a request does not have in common with others.

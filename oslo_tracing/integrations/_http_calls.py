@@ -18,6 +18,12 @@ from typing import Any
 from typing import NamedTuple
 from urllib import parse
 
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+#: Where a context has the call of keystoneauth that it is in.
+KEY = otel_context.create_key('oslo_tracing.http_call')
+
 _PORTS = {'http': 80, 'https': 443}
 
 
@@ -51,22 +57,39 @@ class Call:
     """What keystoneauth knows of a request, whatever attempts it takes.
 
     :param session: of keystoneauth.
+    :param around: the context that it is made in.
     :param service_type: as in the catalog, or None.
     :param resolved: the endpoint is from the catalog, or the
         ``endpoint_override`` of the service's configuration.
     """
 
-    __slots__ = ('_origin', '_resolved', '_session', 'count', 'service_type')
+    __slots__ = (
+        '_around',
+        '_origin',
+        '_resolved',
+        '_session',
+        'count',
+        'first',
+        'service_type',
+    )
 
     def __init__(
-        self, session: Any, service_type: str | None, resolved: bool
+        self,
+        session: Any,
+        around: otel_context.Context,
+        service_type: str | None,
+        resolved: bool,
     ) -> None:
         self._session = session
+        self._around = around
         self._resolved = resolved
         self._origin: Origin | None = None
         self.service_type = service_type
         #: Attempts until now.
         self.count = 0
+        #: The span of the first attempt, where nothing was active; the
+        #: invalid one when the call is over, which contexts may outlive.
+        self.first: trace.Span | None = None
 
     def uses(self, session: Any) -> bool:
         """Say whether a session of requests is the one underneath."""
@@ -83,3 +106,17 @@ class Call:
         if self._origin is None:
             self._origin = where
         return self._origin == where
+
+
+def outermost(current: otel_context.Context) -> Call | None:
+    """Return the call that all else in a context is sent for.
+
+    That for a token is made within the one that needs it.
+
+    :returns: None where there is none, or it is over.
+    """
+    found: Call | None = None
+    call: Any = current.get(KEY)
+    while call is not None and call.first is not trace.INVALID_SPAN:
+        found, call = call, call._around.get(KEY)
+    return found

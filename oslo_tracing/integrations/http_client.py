@@ -40,18 +40,18 @@ import types
 from typing import Any
 
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 
 from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import _wrap
-from oslo_tracing import context
 from oslo_tracing import integrations
 from oslo_tracing.integrations import _http_attempts as attempts
 from oslo_tracing.integrations import _http_bodies as bodies
 from oslo_tracing.integrations import _http_calls as calls
 from oslo_tracing.integrations import _http_neighbours as neighbours
 
-_CALL = otel_context.create_key('oslo_tracing.http_call')
+_CALL = calls.KEY
 
 
 def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
@@ -153,19 +153,23 @@ class _Client:
 
         def request(session: Any, *args: Any, **kwargs: Any) -> Any:
             token = None
+            call: Any = None
             try:
                 if self._on:
                     url = args[0] if args else kwargs.get('url')
-                    call = _call(session, url, kwargs)
+                    around = _current.context()
+                    call = _call(session, around, url, kwargs)
                     token = _current.attach(
-                        otel_context.set_value(_CALL, call, _current.context())
+                        otel_context.set_value(_CALL, call, around)
                     )
             except Exception:
                 _guard.report('noting a request of keystoneauth')
             try:
                 return original(session, *args, **kwargs)
             finally:
-                context.detach(token)
+                if token is not None:
+                    call.first = trace.INVALID_SPAN
+                    _current.detach(token)
 
         return request
 
@@ -185,7 +189,12 @@ class _Client:
         return self._opener.open(request, call)
 
 
-def _call(session: Any, url: Any, arguments: Mapping[str, Any]) -> calls.Call:
+def _call(
+    session: Any,
+    around: otel_context.Context,
+    url: Any,
+    arguments: Mapping[str, Any],
+) -> calls.Call:
     """Say what keystoneauth is asked for.
 
     As there: a whole URL is the caller's own, and neither ``endpoint_filter``
@@ -197,6 +206,7 @@ def _call(session: Any, url: Any, arguments: Mapping[str, Any]) -> calls.Call:
         service_type = wanted.get('service_type')
     return calls.Call(
         session,
+        around,
         service_type if isinstance(service_type, str) else None,
         resolved=calls.has_no_host(url),
     )
