@@ -48,7 +48,8 @@ _SUPPRESSING = frozenset((SUPPRESS_ALL, SUPPRESS_PLAIN))
 UNIT = otel_context.create_key('oslo_tracing.unit')
 #: The request id that is on offer.
 REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
-#: Set where who is entitled to has asked for a trace.
+#: Set where who is entitled to has asked for a trace: whether that was
+#: granted. None where a caller leaves it to us.
 FORCED = otel_context.create_key('oslo_tracing.forced')
 
 #: What has only these in it has no baggage: of that nothing is imported

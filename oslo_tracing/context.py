@@ -140,9 +140,29 @@ def force(
     return otel_context.set_value(_FORCED, granted, current)
 
 
+def defer(current: otel_context.Context) -> otel_context.Context:
+    """Leave it to the sampler whether what starts here is recorded.
+
+    For the trace of a caller who has not decided on it. The sampler does so
+    as if the trace started here, and what starts has its parent all the same.
+
+    :param current: with a parent that is remote.
+    :returns: the same context, marked.
+    """
+    return otel_context.set_value(_FORCED, None, current)
+
+
 def forced(current: otel_context.Context) -> bool:
-    """Say whether a context was marked by :func:`force`."""
+    """Say whether what a parent has decided is not what counts.
+
+    That is where a context was marked by :func:`force` or :func:`defer`.
+    """
     return _FORCED in current
+
+
+def deferred(current: otel_context.Context) -> bool:
+    """Say whether a context was marked by :func:`defer`."""
+    return current.get(_FORCED, False) is None
 
 
 def granted(current: otel_context.Context) -> bool:

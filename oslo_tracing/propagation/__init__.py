@@ -133,7 +133,7 @@ class Propagation(carrying.Carrying):
         readers: list[
             tuple[
                 Callable[[Mapping[str, Any]], trace.SpanContext | None],
-                Callable[[Mapping[str, Any]], bool] | None,
+                installed.Installed | None,
             ]
         ] = []
         others: list[installed.Installed] = []
@@ -146,7 +146,7 @@ class Propagation(carrying.Carrying):
 
                 other = installed.load(name)
                 others.append(other)
-                readers.append((other.from_environ, other.insists))
+                readers.append((other.from_environ, other))
         self._readers = tuple(readers)
         self._others = tuple(others)
         #: Every header that ``to_headers`` may set, in lower case.
@@ -172,18 +172,26 @@ class Propagation(carrying.Carrying):
 
         :param environ: of WSGI; not changed.
         """
+        found = NOBODY
         try:
-            for read, insists in self._readers:
+            for read, other in self._readers:
                 span_context = read(environ)
                 if span_context is not None:
-                    return self._incoming(
-                        span_context,
-                        environ.get('HTTP_BAGGAGE'),
-                        insists is not None and insists(environ),
+                    sent = self._incoming(
+                        span_context, environ.get('HTTP_BAGGAGE')
                     )
+                    if other is None:
+                        return sent
+                    return sent._replace(
+                        insists=other.insists(environ),
+                        defers=other.defers(environ),
+                    )
+                if other is not None and other.denies(environ):
+                    # Unless there is a caller in another format.
+                    found = incoming.DENIED
         except Exception:
             _guard.report('reading headers')
-        return NOBODY
+        return found
 
     def from_service(
         self, environ: Mapping[str, Any], claimed: Any

@@ -93,6 +93,8 @@ class Carrying:
                     sender,
                     False,
                     None,
+                    False,
+                    False,
                 )
                 return _new(_Incoming, fields), kept
         sent = self.from_rpc(ctxt) if rpc else self.from_message(ctxt)
@@ -210,7 +212,6 @@ class Carrying:
         self,
         span_context: trace.SpanContext,
         baggage_header: Any,
-        insists: bool = False,
     ) -> incoming.Incoming:
         context = otel_context.Context(
             {_SPAN_KEY: trace.NonRecordingSpan(span_context)}
@@ -219,7 +220,7 @@ class Carrying:
             from oslo_tracing.propagation import baggage
 
             context = baggage.extract(baggage_header, context)
-        return _Incoming(context, span_context, insists)
+        return _Incoming(context, span_context)
 
     def _beside(
         self,

@@ -35,16 +35,23 @@ class Incoming(NamedTuple):
     :param insists: the caller has set B3's debug flag.
     :param trace_id: of which the receiver's span is to be the root, where
         the caller has asked for a trace and has no span.
+    :param defers: the caller has a span, and leaves it to the receiver
+        whether anything is recorded.
+    :param denies: the caller has no span, and does not want one recorded.
     """
 
     context: otel_context.Context
     span_context: trace.SpanContext | None
     insists: bool = False
     trace_id: int | None = None
+    defers: bool = False
+    denies: bool = False
 
 
 #: What everybody says who is not traced.
 NOBODY = Incoming(_EMPTY, None)
+#: What B3 lets those say.
+DENIED = Incoming(_EMPTY, None, denies=True)
 
 
 def asked(sent: Incoming, pair: osprofiler.Sent, ours: bool) -> Incoming:

@@ -50,6 +50,9 @@ _MAX_VALUE = 4096
 _B3 = ('b3', 'b3multi')
 _SINGLE = 'HTTP_B3'
 _FLAGS = 'HTTP_X_B3_FLAGS'
+_SAMPLED = 'HTTP_X_B3_SAMPLED'
+# Older libraries spell it out.
+_NO = ('0', 'false', 'False')
 _DEBUG = _regex.late('[0-9A-Fa-f]{16,32}-[0-9A-Fa-f]{16}-d(-.*)?')
 
 _HEADER_NAME = _regex.late(r"[!#$%&'*+\-.^_`|~0-9a-z]{1,256}")
@@ -156,6 +159,38 @@ class Installed:
         if _may_pass(single):
             return _DEBUG.fullmatch(single) is not None
         return environ.get(_FLAGS) == '1'
+
+    def defers(self, environ: _Environ) -> bool:
+        """Tell whether a caller has left it open what is recorded.
+
+        Never raises. B3 lets its receiver decide then; what the propagator
+        found has a flag for yes or no.
+
+        :param environ: with the ids of a caller.
+        """
+        if not self._is_b3:
+            return False
+        single = environ.get(_SINGLE)
+        if _may_pass(single):
+            return single.count('-') == 1
+        return environ.get(_FLAGS) != '1' and not _may_pass(
+            environ.get(_SAMPLED)
+        )
+
+    def denies(self, environ: _Environ) -> bool:
+        """Tell whether a caller without a trace wants none here.
+
+        Never raises. In B3 a decision may come alone, with which a
+        propagator finds nobody.
+
+        :param environ: in which there was no caller.
+        """
+        if not self._is_b3:
+            return False
+        single = environ.get(_SINGLE)
+        if _may_pass(single):
+            return single == '0'
+        return environ.get(_FLAGS) != '1' and environ.get(_SAMPLED) in _NO
 
     def headers(self, span: trace.Span) -> dict[str, str]:
         """Return the headers that tell of a span. Never raises.

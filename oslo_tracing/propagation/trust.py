@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import secrets
 from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
@@ -67,6 +68,9 @@ class Parentage(NamedTuple):
     asked_for: bool = False
 
 
+#: Of W3C Trace Context level 2; ids are random here.
+_RANDOM = trace.TraceFlags(0x02)
+
 _NEW_TRACE = Parentage(propagation.NOBODY.context, (), False)
 _UNTRUSTED = {attributes.OPENSTACK_LINK_REASON: 'untrusted'}
 
@@ -102,6 +106,23 @@ def decide(incoming: propagation.Incoming, mode: str) -> Parentage:
             _NEW_TRACE.context, (trace.Link(caller, _UNTRUSTED),), False
         )
     return _NEW_TRACE
+
+
+def _unsampled() -> otel_context.Context:
+    """Return a context in which nothing that follows callers is recorded.
+
+    It has a new trace, and stands for a caller who has told no ids: that
+    span is nowhere, but what starts below it is nowhere either.
+    """
+    caller = trace.SpanContext(
+        1 + secrets.randbelow(2**128 - 1),
+        1 + secrets.randbelow(2**64 - 1),
+        True,
+        _RANDOM,
+    )
+    return trace.set_span_in_context(
+        trace.NonRecordingSpan(caller), _NEW_TRACE.context
+    )
 
 
 class Gate:
@@ -174,6 +195,10 @@ class Gate:
             return decide(incoming, LINK)
         if incoming.insists:
             return Parentage(context_module.force(incoming.context), (), True)
+        if incoming.defers:
+            return Parentage(context_module.defer(incoming.context), (), True)
+        if incoming.denies and self._follows_callers:
+            return Parentage(_unsampled(), (), False)
         return decide(incoming, TRUST)
 
     def _asked_for(

@@ -13,8 +13,9 @@
 """What every decision goes through, whoever decides.
 
 A span below another one of this process follows it. A trace that was asked
-for is recorded, within a bound. A caller who is believed has decided. Only
-what is left starts here: rules, then the configured sampler, then a limit.
+for is recorded, within a bound. A caller who is believed has decided, unless
+that was left to us. Only what is left starts here: rules, then the configured
+sampler, then a limit.
 """
 
 from __future__ import annotations
@@ -211,9 +212,12 @@ class Pipeline(sampling.Sampler):
             ):
                 return _followed(parent, attributes)
         elif context.forced(parent_context):
-            if context.granted(parent_context) or self.may_force():
+            if context.granted(parent_context) or (
+                not context.deferred(parent_context) and self.may_force()
+            ):
                 return _result(_RECORD, attributes, parent)
-            # Its parent has no say: it is whoever asks who wrote its flags.
+            # Its parent has no say: it is whoever asks who wrote its flags,
+            # or they were written for want of a decision.
             parent_context, continued = _EMPTY, False
         elif continued and configured.follows_remote:
             return _followed(parent, attributes)

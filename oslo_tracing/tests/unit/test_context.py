@@ -32,3 +32,22 @@ class ForceTest(base.TestCase):
             trace.set_span_in_context(parent, otel_context.Context())
         )
         self.assertIs(parent, trace.get_current_span(marked))
+
+
+class DeferTest(base.TestCase):
+    def test_a_decision_that_is_left_to_the_sampler(self):
+        empty = otel_context.Context()
+        marked = context.defer(empty)
+        self.assertTrue(context.deferred(marked))
+        self.assertFalse(context.deferred(empty))
+        # Its parent has no say either way, and nobody asks for a trace.
+        self.assertTrue(context.forced(marked))
+        self.assertFalse(context.granted(marked))
+        self.assertFalse(context.deferred(context.force(empty)))
+        self.assertFalse(context.deferred(context.force(empty, True)))
+
+    def test_it_is_no_mark_of_what_is_below(self):
+        marked = context.defer(otel_context.Context())
+        below = context.root(marked, trace.INVALID_SPAN)
+        self.assertFalse(context.forced(below))
+        self.assertFalse(context.deferred(below))

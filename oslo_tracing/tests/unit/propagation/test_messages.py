@@ -361,6 +361,13 @@ class MessagesTest(testtools.TestCase):
                 self.assertEqual(before, ctxt)
                 self.assertIsNot(ctxt, kept)
 
+    def test_what_is_taken_has_all_that_a_sender_can_say(self):
+        ctxt = {'user': 'a', 'traceparent': TRACEPARENT}
+        sent, _kept = self.formats.taken(ctxt, True, False)
+        said = self.formats.from_message(ctxt)
+        self.assertEqual(said._fields, tuple(sent._asdict()))
+        self.assertEqual(said[2:], sent[2:])
+
     def test_of_whom_nobody_records_only_the_span_is_taken(self):
         for flags in (0x00, 0x02):
             value = f'00-{TRACE}-{SPAN}-{flags:02x}'

@@ -284,6 +284,25 @@ class OrderTest(PipelineTestCase):
             trace.get_current_span(asked_in).get_span_context().is_valid
         )
 
+    def test_a_decision_that_is_deferred_is_one_on_what_starts_here(self):
+        for parent in (_parent(True), _parent(False)):
+            current = context.defer(parent)
+            caller = trace.get_current_span(parent).get_span_context()
+            self.build(sample_ratio=0.0, sampling_rules=[])
+            self.assertFalse(self.sampler.follows(caller, current))
+            self.assertFalse(self.decide(current))
+            self.build(sampling_rules=['server "*" 1'])
+            self.assertTrue(self.decide(current))
+        self.build(max_traces_per_second=1.0)
+        self.assertTrue(self.decide(current))
+        self.assertFalse(self.decide(current))
+
+    def test_what_is_deferred_takes_nothing_of_what_is_asked_for(self):
+        self.build(sample_ratio=0.0, max_forced_traces_per_second=1.0)
+        for _number in range(5):
+            self.assertFalse(self.decide(context.defer(_parent(True))))
+        self.assertTrue(self.decide(context.force(_parent(True))))
+
     def test_what_is_below_takes_nothing_of_the_bound(self):
         self.build(sample_ratio=0.0, max_forced_traces_per_second=1.0)
         current = context.force(EMPTY)
