@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -49,6 +50,9 @@ LOG = logging.getLogger(__name__)
 
 # Nobody looks at more of a path, and a request line can be megabytes.
 _MAX_PATH = 8192
+
+#: How bytes are decoded that are not UTF-8.
+_AS_IT_CAME = 'oslo_tracing.as_it_came'
 
 _BUILTIN = 'oslo_middleware_tracing'
 _FOREIGN = ('opentelemetry.instrumentation.', 'oslo_middleware.')
@@ -380,10 +384,21 @@ def _decoded(path: str) -> str:
     if path.isascii():
         return path
     try:
-        return path.encode('latin-1').decode('utf-8', 'backslashreplace')
+        return path.encode('latin-1').decode('utf-8', _AS_IT_CAME)
     except UnicodeError:
         # Not every server keeps to PEP 3333.
-        return path.encode('utf-8', 'backslashreplace').decode()
+        raw = path.encode('utf-8', 'surrogatepass')
+        return raw.decode('utf-8', _AS_IT_CAME)
+
+
+def _as_it_came(error: UnicodeError) -> tuple[str, int]:
+    """Return bytes that are no UTF-8 as the request line had them."""
+    assert isinstance(error, UnicodeDecodeError)
+    wrong = error.object[error.start : error.end]
+    return f'%{wrong.hex("%").upper()}', error.end
+
+
+codecs.register_error(_AS_IT_CAME, _as_it_came)
 
 
 def _has_builtin_on(conf: cfg.ConfigOpts) -> bool:

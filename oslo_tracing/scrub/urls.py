@@ -49,7 +49,7 @@ def url(text: object) -> str:
     :param text: the URL; anything else is as good as its text.
     :returns: at most 4096 characters; itself again when given again.
     """
-    return _bounded(text, _url)
+    return _bounded(text, _as_fetched, _url)
 
 
 def path(text: object) -> str:
@@ -58,16 +58,20 @@ def path(text: object) -> str:
     What follows ``/tokens/`` and ``/webhooks/``, Fernet and JSON web tokens,
     and hexadecimal or base64 runs of 32 and more become ``{secret}``. Ids
     stay (a UUID, with or without dashes), and so do long names that are made
-    of words.
+    of words. A backslash stays one where it is of no account what it is.
 
     :param text: the path, decoded as WSGI has it or not; a query that
         follows it is treated as in a URL.
     :returns: at most 4096 characters; itself again when given again.
     """
-    return _bounded(text, _tail)
+    return _bounded(text, _without_controls, _path)
 
 
-def _bounded(value: object, scrub: Callable[[str, int], str]) -> str:
+def _bounded(
+    value: object,
+    read: Callable[[str], str],
+    scrub: Callable[[str, int], str],
+) -> str:
     text = _shapes.text_of(value)
     if len(text) > _shapes.MAX_LENGTH:
         text = _shapes.cut(text, _shapes.MAX_LENGTH, _DELIMITERS)
@@ -77,7 +81,7 @@ def _bounded(value: object, scrub: Callable[[str, int], str]) -> str:
         # What was replaced can make another reading of what stayed: until
         # nothing changes any more.
         for _ in range(_MAX_ROUNDS):
-            said = scrub(_as_fetched(text), 0)
+            said = scrub(read(text), 0)
             # A short secret is shorter than the word that replaces it.
             said = _shapes.cut(said, _shapes.MAX_LENGTH, _DELIMITERS)
             if said == text:
@@ -91,6 +95,23 @@ def _bounded(value: object, scrub: Callable[[str, int], str]) -> str:
 def _as_fetched(text: str) -> str:
     """Read it as those who fetch a URL do: a tab would hide a key."""
     return _CONTROL.sub('', text).strip(' ').replace('\\', '/')
+
+
+def _without_controls(text: str) -> str:
+    return _CONTROL.sub('', text).strip(' ')
+
+
+def _path(text: str, depth: int) -> str:
+    """Scrub a path as a server has it, to which a backslash is no slash.
+
+    To whoever wrote it there it may have been one.
+    """
+    said = _tail(text, depth)
+    fetched = said.replace('\\', '/')
+    if fetched == said:
+        return said
+    told = _tail(fetched, depth)
+    return said if told == fetched else told
 
 
 def _url(text: str, depth: int) -> str:

@@ -253,6 +253,27 @@ class NamesAndSecretsTest(RequestTest):
             span.attributes['url.path'].encode('utf-8')
         self.assertEqual('/中', span.attributes['url.path'])
 
+    def test_bytes_that_are_no_text_are_shown_as_they_came(self):
+        for path, said, name in (
+            ('/v1/c/caf\xe9.txt', '/v1/c/caf%E9.txt', '/v1/c/{id}'),
+            ('/v1/\xe9\xff/\xe9', '/v1/%E9%FF/%E9', '/v1/{id}/{id}'),
+            ('/v1/\xc3\xa9\xe9', '/v1/é%E9', '/v1/{id}'),
+            ('/v1/\xed\xa0\x80', '/v1/%ED%A0%80', '/v1/{id}'),
+            ('/v1/100%\xe9', '/v1/100%%E9', '/v1/{id}'),
+            ('/v1/\xe9\\a', '/v1/%E9\\a', '/v1/{id}'),
+            ('/v1/tokens/\xe9', '/v1/tokens/{secret}', None),
+            ('/v1/\xe9' + 'aB3' * 12, '/v1/{secret}', None),
+            ('/v1/c/caf\xc3\xa9.txt', '/v1/c/café.txt', '/v1/c/{id}'),
+        ):
+            span = self.span_of(wsgi.hello, path, checked=False)
+            self.assertEqual(said, span.attributes['url.path'])
+            self.assertEqual(f'GET {name or said}', span.name)
+
+    def test_a_backslash_is_a_character_of_a_path(self):
+        span = self.span_of(wsgi.hello, '/v1/c/a\\b', checked=False)
+        self.assertEqual('/v1/c/a\\b', span.attributes['url.path'])
+        self.assertEqual('GET /v1/c/{id}', span.name)
+
 
 class WhoseItIsTest(RequestTest):
     REQUEST = 'req-11111111-2222-3333-4444-555555555555'

@@ -37,6 +37,23 @@ class TableTest(base.TestCase):
             said = scrub(given)
             self.assertEqual(said, scrub(said), given)
 
+    def test_a_backslash_of_a_path_stays(self):
+        for given, expected in (
+            ('/a\\b', '/a\\b'),
+            ('\\', '\\'),
+            ('/a\\b/tokens/x', '/a\\b/tokens/{secret}'),
+            ('/a\\b?c=1&token=x', '/a\\b?c=1&token=REDACTED'),
+            # To those who take it for a slash it may tell something.
+            ('/a\\tokens\\x', '/a/tokens/{secret}'),
+            ('/tokens\\x', '/tokens/{secret}'),
+            (f'/a\\{cases.FERNET}', '/a\\{secret}'),
+            (f'/a\\{cases.SHA256}\\b', '/a\\{secret}\\b'),
+            (f'/a\\{cases.UUID}\\b', f'/a\\{cases.UUID}\\b'),
+            ('/a\\b:c@d', '/REDACTED:REDACTED@d'),
+        ):
+            self.assertEqual(expected, urls.path(given))
+            self.assertEqual(expected, urls.path(expected))
+
     def test_a_path_says_the_same_within_a_url(self):
         for given, expected in cases.PATHS:
             if given.startswith('/'):
