@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A fork waits while the exporter thread imports.
+"""A fork waits while the exporter thread imports, and its child lets go.
 
 Why here: a module that another thread is importing at the moment of a fork
 stays locked in the child for ever, and whoever imports it there hangs: our
@@ -24,11 +24,20 @@ import _thread
 import os
 from typing import Any
 from typing import Final
+from typing import Protocol
+import weakref
 
 from oslo_tracing import _real
 
 #: Seconds that a fork waits at most.
 _PATIENCE: Final = 2.0
+
+
+class Heir(Protocol):
+    """What has something in a forked child that is the parent's."""
+
+    def forked(self) -> None:
+        """Let go of it; called before anything else runs there."""
 
 
 class _Forks:
@@ -43,6 +52,7 @@ class _Forks:
         # exist.
         self._locks: dict[int, Any] = {}
         self._forking: int | None = None
+        self._heirs: weakref.WeakSet[Heir] = weakref.WeakSet()
         os.register_at_fork(
             before=self._before,
             after_in_parent=self._in_parent,
@@ -74,6 +84,10 @@ class _Forks:
             # handler of a signal.
             pass
 
+    def tell(self, heir: Heir) -> None:
+        """Have an heir called in each child, as long as it is there."""
+        self._heirs.add(heir)
+
     def _before(self) -> None:
         lock = self._locks.get(os.getpid())
         if lock is not None and lock.acquire(timeout=_PATIENCE):
@@ -87,6 +101,8 @@ class _Forks:
     def _in_child(self) -> None:
         self._forking = None
         self._locks.clear()
+        for heir in list(self._heirs):
+            heir.forked()
 
 
 #: Entered by who imports in a thread of ours.

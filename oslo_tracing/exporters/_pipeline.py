@@ -27,6 +27,7 @@ from opentelemetry.sdk import resources
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 
+from oslo_tracing import _at_fork
 from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import counters
@@ -178,6 +179,18 @@ class Pipeline(sdk_trace.SpanProcessor):
         if worker.delivery.trouble is not None:
             self._tell(worker, at_the_end=True)
 
+    def forked(self) -> None:
+        """Let go, in a forked child, of what belongs to the parent.
+
+        At once: a service may close all that is open, as daemons do, and then
+        have something of its own by the very number of our connection.
+        """
+        for inherited in list(self._workers.values()):
+            try:
+                inherited.disown()
+            except Exception:
+                _guard.report('leaving to a parent what belongs to it')
+
     def _new_worker(self) -> _worker.Worker:
         pid = os.getpid()
         mine = _worker.Worker(
@@ -191,6 +204,8 @@ class Pipeline(sdk_trace.SpanProcessor):
         # at one moment get the same worker.
         worker = self._workers.setdefault(pid, mine)
         if worker is mine:
+            _at_fork.HELD_OFF.tell(self)
+            # Some servers fork without telling.
             for other, inherited in list(self._workers.items()):
                 if other != pid:
                     inherited.disown()

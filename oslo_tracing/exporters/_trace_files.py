@@ -134,9 +134,9 @@ class TraceFiles:
 
     def close(self) -> None:
         """Close the current file, if any; safe in a forked child."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
 
     def _rotate(self) -> None:
         """Begin anew; the old file gets a number and is closed."""
