@@ -164,7 +164,7 @@ class Delivery:
         for exporter in self.exporters.values():
             try:
                 exporter.shutdown()
-            except Exception as error:
+            except BaseException as error:
                 self.hear(_words(error))
 
     def disown(self) -> None:
@@ -202,8 +202,8 @@ class Delivery:
         """Deliver what an exporter owes, until it has to wait."""
         try:
             self._settle_all(name, owed)
-        except Exception as error:
-            # Nothing may end the thread.
+        except BaseException as error:
+            # Nothing may end the thread, which has other exporters, too.
             self.lose(counters.OTHER, owed.give_up(), _words(error))
 
     def _settle_all(self, name: str, owed: _owed.Owed) -> None:
@@ -266,7 +266,7 @@ class Delivery:
                 # Else imported by the first name that is looked up.
                 codecs.lookup('idna')
                 exporter = self._builders[name](resource)
-        except Exception as error:
+        except BaseException as error:
             self._unbuilt[name] = (now + _REBUILD_AFTER, _words(error))
             return None
         self.exporters[name] = exporter

@@ -476,6 +476,34 @@ class FailureTest(_Case):
 
         self.assertEqual(2, sum(pipeline.stats.snapshot()['dropped'].values()))
 
+    def test_an_exporter_that_exits_ends_neither_the_thread(self):
+        class Leaves(_Exporter):
+            def export(self, spans):
+                raise SystemExit(3)
+
+            def shutdown(self):
+                raise KeyboardInterrupt
+
+        def gone(resource):
+            raise SystemExit(3)
+
+        pipeline = self._pipeline(
+            {
+                'gone': gone,
+                'leaves': lambda resource: Leaves(),
+                'one': lambda resource: self.one,
+            }
+        )
+        for number in range(2):
+            self.tracing.end(name=str(number))
+            self.assertIs(False, pipeline.force_flush(5000))
+        self.assertEqual([['0'], ['1']], self.one.batches)
+        told = pipeline.stats.snapshot()
+        self.assertEqual({'one': 2}, told['exported'])
+        self.assertEqual(4, sum(told['dropped'].values()))
+        pipeline.shutdown()
+        self.assertFalse(pipeline.state()[1])
+
     def test_an_error_of_ours_does_not_reach_the_service(self):
         pipeline = self._pipeline()
         pipeline._settings = types.SimpleNamespace()
