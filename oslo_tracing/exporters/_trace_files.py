@@ -21,6 +21,7 @@ be removed when room is needed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -42,6 +43,8 @@ _MAX_NAMES: Final = 10000
 # line, but often enough to stay near the limit.
 _LOOK_EVERY_BYTES: Final = 1024 * 1024
 _LOOK_EVERY_SECONDS: Final = 5.0
+# They pass while the file is open, and end with room in it.
+_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _UNSAFE: Final = re.compile(r'[^A-Za-z0-9_.]+')
 # As `name_for` and `TraceFiles` make them: what else is in the directory is
@@ -108,29 +111,69 @@ class TraceFiles:
         :raises Full: when there is no room and none can be made.
         :raises OSError: when the disk or the directory refuses.
         """
-        if self._fd is not None and os.fstat(self._fd).st_nlink == 0:
-            # Somebody removed the file: what we write would be gone, and
-            # counted as exported.
-            self.close()
+        if self._fd is not None:
+            self._look_at_current(self._fd)
         if self._fd is not None and (
             self._size and self._size + len(line) > self._max_bytes
         ):
             self._rotate()
         self._make_room(len(line))
-        if self._fd is None:
+        opened = self._fd is None
+        if opened:
             self._open()
         assert self._fd is not None
         try:
-            written = os.write(self._fd, line)
-            if written < len(line):
+            self._append(self._fd, line)
+        except OSError as error:
+            if error.errno not in _NO_SPACE:
+                self._let_go()
+                if opened:
+                    # Else there would be an empty file for each batch.
+                    self._remove_current()
+            raise
+        self._size += len(line)
+        self._unlooked += len(line)
+
+    def _look_at_current(self, fd: int) -> None:
+        try:
+            status = os.fstat(fd)
+        except OSError:
+            self._let_go()
+            raise
+        if status.st_nlink == 0:
+            # Somebody removed the file: what we write would be gone, and
+            # counted as exported.
+            self._let_go()
+
+    def _append(self, fd: int, line: bytes) -> None:
+        try:
+            if os.write(fd, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             # No half line for a reader to stumble over. Nobody else writes
             # to this file.
-            os.ftruncate(self._fd, self._size)
+            try:
+                os.ftruncate(fd, self._size)
+            except OSError:
+                # What came next would be the rest of that line.
+                self._let_go()
             raise
-        self._size += written
-        self._unlooked += written
+
+    def _let_go(self) -> None:
+        """Have the next line begin another file.
+
+        What was open when a disk or a share went away stays broken when
+        that is back, and often cannot be closed without an error either.
+        """
+        fd, self._fd = self._fd, None
+        if fd is None:
+            return
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+    def _remove_current(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(self.directory, self._file))
 
     def close(self) -> None:
         """Close the current file, if any; safe in a forked child."""
@@ -140,7 +183,7 @@ class TraceFiles:
 
     def _rotate(self) -> None:
         """Begin anew; the old file gets a number and is closed."""
-        self.close()
+        self._let_go()
         while True:
             self._number += 1
             rotated = f'{self._name}.{self._number}{SUFFIX}'

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import fcntl
 import json
 import os
@@ -369,6 +370,80 @@ class FileTest(base.TestCase):
         self._export(exporter)
         self.assertEqual(2, len(self._lines()))
         _parsed(self._lines()[1])
+
+    def _failing(self, call, code, exporter):
+        """Have a system call refuse the current file of an exporter."""
+        refused = exporter._files._fd
+        real = getattr(os, call)
+
+        def refuse(fd, *args):
+            if fd != refused:
+                return real(fd, *args)
+            if call == 'close':
+                # As Linux does it: the descriptor is gone all the same.
+                real(fd)
+            raise OSError(code, os.strerror(code))
+
+        return fixtures.MonkeyPatch(f'os.{call}', refuse)
+
+    def test_a_file_that_cannot_be_written_is_followed_by_another(self):
+        for call, code in (('write', errno.EIO), ('fstat', errno.ESTALE)):
+            service = {'service.name': call}
+            exporter = self._exporter(support.resource(**service))
+            self._export(exporter)
+
+            with (
+                self._failing(call, code, exporter),
+                self._failing('close', errno.EIO, exporter),
+            ):
+                lost = self.assertRaises(
+                    counters.SpansLost, self._export, exporter, 2
+                )
+            self._export(exporter)
+
+            self.assertEqual((counters.DISK, 2), (lost.cause, lost.count))
+            self.assertIn(os.strerror(code).lower(), lost.why)
+            start = f'{call}-host1-{os.getpid()}-a1b2'
+            self.assertEqual(
+                [f'{start}-2.jsonl', f'{start}.jsonl'],
+                [name for name in self._names() if name.startswith(call)],
+            )
+        self.assertEqual(4, len(self._lines()))
+        for line in self._lines():
+            _parsed(line)
+
+    def test_a_disk_that_takes_nothing_gets_no_file_for_each_batch(self):
+        exporter = self._exporter()
+        soft, hard = limits.getrlimit(limits.RLIMIT_FSIZE)
+        limits.setrlimit(limits.RLIMIT_FSIZE, (0, hard))
+        try:
+            for _ in range(3):
+                self.assertRaises(counters.SpansLost, self._export, exporter)
+        finally:
+            limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))
+
+        self.assertEqual([], self._names())
+        self._export(exporter)
+        self.assertEqual(1, len(self._lines()))
+
+    def test_a_half_line_that_cannot_be_cut_off_is_the_last(self):
+        exporter = self._exporter()
+        self._export(exporter)
+        (whole,) = self._lines()
+        soft, hard = limits.getrlimit(limits.RLIMIT_FSIZE)
+        limits.setrlimit(limits.RLIMIT_FSIZE, (len(whole) + 100, hard))
+        try:
+            with self._failing('ftruncate', errno.ENOSPC, exporter):
+                self.assertRaises(
+                    counters.SpansLost, self._export, exporter, 4, 4000
+                )
+        finally:
+            limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))
+
+        self._export(exporter)
+
+        _parsed(self._lines()[0])
+        self.assertEqual(2, len(self._names()))
 
     def test_a_file_that_somebody_removed_is_made_anew(self):
         exporter = self._exporter()
