@@ -144,6 +144,9 @@ class TraceFiles:
             # Somebody removed the file: what we write would be gone, and
             # counted as exported.
             self._let_go()
+        # logrotate's copytruncate empties it: to cut a half line off at
+        # the old size would fill it up with zeros.
+        self._size = min(self._size, status.st_size)
 
     def _append(self, fd: int, line: bytes) -> None:
         try:

@@ -412,6 +412,37 @@ class FileTest(base.TestCase):
         for line in self._lines():
             _parsed(line)
 
+    def test_a_file_that_somebody_emptied_is_not_filled_up_again(self):
+        """As logrotate does with copytruncate; then the disk is full."""
+        exporter = self._exporter()
+        self._export(exporter, 3, size=4000)
+        (name,) = self._names()
+        os.truncate(os.path.join(self.path, name), 0)
+        soft, hard = limits.getrlimit(limits.RLIMIT_FSIZE)
+        limits.setrlimit(limits.RLIMIT_FSIZE, (100, hard))
+        try:
+            self.assertRaises(
+                counters.SpansLost, self._export, exporter, 3, 4000
+            )
+        finally:
+            limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))
+        self.assertEqual([], self._lines())
+
+        self._export(exporter)
+
+        self.assertEqual([name], self._names())
+        (line,) = self._lines()
+        _parsed(line)
+
+    def test_a_file_that_somebody_emptied_has_its_room_again(self):
+        exporter = self._exporter(file_max_bytes=65536)
+        self._export(exporter, 10, size=4000)
+        os.truncate(os.path.join(self.path, self._names()[0]), 0)
+
+        self._export(exporter, 10, size=4000)
+
+        self.assertEqual(1, len(self._names()))
+
     def test_a_disk_that_takes_nothing_gets_no_file_for_each_batch(self):
         exporter = self._exporter()
         soft, hard = limits.getrlimit(limits.RLIMIT_FSIZE)
