@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import re
-from typing import Any
 from typing import Final
 from typing import TYPE_CHECKING
 from urllib import parse
@@ -33,6 +32,7 @@ from opentelemetry import trace
 import statsd
 
 from oslo_tracing import attributes as names
+from oslo_tracing import counters
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
@@ -44,6 +44,8 @@ OTHER: Final = '_other'
 
 _PREFIX: Final = 'oslo_tracing'
 _LENGTH: Final = 128
+# Each span has one line that ends so, and no name has a bar.
+_TIMER: Final = '|ms'
 # A dot, a colon, a bar or an at sign would have a meaning to a server.
 _STRANGE: Final = re.compile('[^A-Za-z0-9-]+')
 
@@ -59,7 +61,7 @@ def build(
     """
     host, port = address(settings.statsd_address)
     service = str(resource.attributes.get(names.SERVICE_NAME, ''))
-    client = statsd.StatsClient(
+    client = _Client(
         host,
         port,
         prefix=f'{_PREFIX}.{sanitised(service)}',
@@ -85,20 +87,43 @@ def sanitised(name: str) -> str:
     return text[:_LENGTH] or '_'
 
 
+class _Client(statsd.StatsClient):  # type: ignore[misc]
+    """Remembers what was refused, where statsd's own says nothing.
+
+    :ivar lost: how many timers were in refused datagrams.
+    :ivar why: what the system said last.
+    """
+
+    lost = 0
+    why = ''
+
+    def _send(self, data: str) -> None:
+        # Not connected, so a server that is not there is none of the errors.
+        # The next datagram may have more luck: a full buffer is soon empty.
+        try:
+            self._sock.sendto(data.encode('ascii'), self._addr)
+        except (OSError, RuntimeError) as error:
+            self.lost += data.count(_TIMER)
+            self.why = f'{type(error).__name__}: {error}'
+
+
 class StatsdSpanExporter(export.SpanExporter):
     """Sends ``PREFIX.SERVICE.KIND.NAME``; one thread uses it.
 
     :param client: sends lines.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: _Client) -> None:
         self._client = client
         self._stats: dict[tuple[trace.SpanKind, str], str] = {}
 
     def export(
         self, spans: Sequence[sdk_trace.ReadableSpan]
     ) -> export.SpanExportResult:
-        """Send the lines of some spans, several in a datagram."""
+        """Send the lines of some spans, several in a datagram.
+
+        :raises SpansLost: for those that the system refused to send.
+        """
         pipeline = self._client.pipeline()
         for span in spans:
             stat = self._stat(span)
@@ -106,7 +131,12 @@ class StatsdSpanExporter(export.SpanExporter):
             pipeline.timing(stat, max(0.0, took / 1e6))
             if span.status.status_code is trace.StatusCode.ERROR:
                 pipeline.incr(f'{stat}.error')
+        self._client.lost = 0
         pipeline.send()
+        if self._client.lost:
+            raise counters.SpansLost(
+                counters.EXPORT_FAILED, self._client.lost, self._client.why
+            )
         return export.SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:

@@ -12,11 +12,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
 
+import fixtures
+from opentelemetry.sdk.trace import export
 from opentelemetry import trace
 
+from oslo_tracing import counters
 from oslo_tracing.exporters import statsd
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import support
@@ -113,3 +118,64 @@ class StatsdTest(base.TestCase):
     def test_an_address_may_be_of_ipv6(self):
         self.assertEqual(('::1', 8125), statsd.address('[::1]'))
         self.assertEqual(('stats', 9125), statsd.address('stats:9125'))
+
+    def _exporter(self, host='127.0.0.1'):
+        port = self.socket.getsockname()[1]
+        exporter = statsd.build(
+            support.settings(statsd_address=f'{host}:{port}'),
+            support.resource(),
+        )
+        self.addCleanup(exporter.shutdown)
+        return exporter
+
+    def test_what_the_system_refuses_to_send_is_lost(self):
+        # Nobody may send to all without having asked for that.
+        exporter = self._exporter(host='255.255.255.255')
+        self.tracing.end(30)
+        span = self.tracing.tracer.start_span('COMMIT')
+        span.set_status(trace.StatusCode.ERROR)
+        span.end()
+
+        for _ in range(2):
+            lost = self.assertRaises(
+                counters.SpansLost, exporter.export, self.tracing.spans
+            )
+
+            self.assertEqual(
+                (counters.EXPORT_FAILED, 31), (lost.cause, lost.count)
+            )
+            self.assertRegex(lost.why, r'^\w+Error: ')
+
+    def test_one_datagram_that_is_refused_costs_no_other(self):
+        exporter = self._exporter()
+        self.tracing.end(30)
+        sent = []
+
+        def sendto(_socket, data, _address):
+            sent.append(data)
+            if len(sent) == 2:
+                raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+        with fixtures.MonkeyPatch('socket.socket.sendto', sendto):
+            lost = self.assertRaises(
+                counters.SpansLost, exporter.export, self.tracing.spans
+            )
+
+        self.assertLess(2, len(sent))
+        self.assertEqual(sent[1].count(b'\n') + 1, lost.count)
+        self.assertIn(os.strerror(errno.ENOBUFS), lost.why)
+        self.assertIs(
+            export.SpanExportResult.SUCCESS,
+            exporter.export(self.tracing.spans),
+        )
+
+    def test_a_server_that_is_not_there_is_not_heard_of(self):
+        exporter = self._exporter()
+        self.socket.close()
+        self.tracing.end(30)
+
+        for _ in range(3):
+            self.assertIs(
+                export.SpanExportResult.SUCCESS,
+                exporter.export(self.tracing.spans),
+            )
