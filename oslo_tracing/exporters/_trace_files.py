@@ -126,7 +126,7 @@ class TraceFiles:
             self._append(self._fd, line)
         except OSError as error:
             if error.errno not in _NO_SPACE:
-                self._let_go()
+                self.close()
                 if opened:
                     # Else there would be an empty file for each batch.
                     self._remove_current()
@@ -138,12 +138,12 @@ class TraceFiles:
         try:
             status = os.fstat(fd)
         except OSError:
-            self._let_go()
+            self.close()
             raise
         if status.st_nlink == 0:
             # Somebody removed the file: what we write would be gone, and
             # counted as exported.
-            self._let_go()
+            self.close()
         # logrotate's copytruncate empties it: to cut a half line off at
         # the old size would fill it up with zeros.
         self._size = min(self._size, status.st_size)
@@ -159,34 +159,27 @@ class TraceFiles:
                 os.ftruncate(fd, self._size)
             except OSError:
                 # What came next would be the rest of that line.
-                self._let_go()
+                self.close()
             raise
-
-    def _let_go(self) -> None:
-        """Have the next line begin another file.
-
-        What was open when a disk or a share went away stays broken when
-        that is back, and often cannot be closed without an error either.
-        """
-        fd, self._fd = self._fd, None
-        if fd is None:
-            return
-        with contextlib.suppress(OSError):
-            os.close(fd)
 
     def _remove_current(self) -> None:
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self.directory, self._file))
 
     def close(self) -> None:
-        """Close the current file, if any; safe in a forked child."""
+        """Close the current file, if any; safe in a forked child.
+
+        What was open when a disk or a share went away stays broken when that
+        is back, and often cannot be closed without an error either.
+        """
         fd, self._fd = self._fd, None
         if fd is not None:
-            os.close(fd)
+            with contextlib.suppress(OSError):
+                os.close(fd)
 
     def _rotate(self) -> None:
         """Begin anew; the old file gets a number and is closed."""
-        self._let_go()
+        self.close()
         while True:
             self._number += 1
             rotated = f'{self._name}.{self._number}{SUFFIX}'
