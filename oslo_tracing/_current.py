@@ -51,10 +51,26 @@ REQUEST_ID = otel_context.create_key('oslo_tracing.request_id')
 #: Set where who is entitled to has asked for a trace: whether that was
 #: granted. None where a caller leaves it to us.
 FORCED = otel_context.create_key('oslo_tracing.forced')
+#: The call of keystoneauth that is under way.
+HTTP_CALL = otel_context.create_key('oslo_tracing.http_call')
+#: The run of periodic work that is under way.
+PERIODIC_RUN = otel_context.create_key('oslo_tracing.periodic')
+#: The notification that is being handled.
+NOTIFICATION = otel_context.create_key('oslo_tracing.notification')
 
 #: What has only these in it has no baggage: of that nothing is imported
 #: before it may be there. Nor does it ask that nothing be recorded.
-_PLAIN = frozenset((SPAN_KEY, UNIT, REQUEST_ID, FORCED))
+_PLAIN = frozenset(
+    (
+        SPAN_KEY,
+        UNIT,
+        REQUEST_ID,
+        FORCED,
+        HTTP_CALL,
+        PERIODIC_RUN,
+        NOTIFICATION,
+    )
+)
 #: Says of a context that there is no more to it than that.
 is_plain: Callable[[otel_context.Context], bool] = _PLAIN.issuperset
 

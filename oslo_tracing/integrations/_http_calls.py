@@ -15,14 +15,17 @@
 from __future__ import annotations
 
 from typing import Any
+from typing import Final
 from typing import NamedTuple
 from urllib import parse
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
+
 #: Where a context has the call of keystoneauth that it is in.
-KEY = otel_context.create_key('oslo_tracing.http_call')
+KEY: Final = _current.HTTP_CALL
 
 _PORTS = {'http': 80, 'https': 443}
 
@@ -64,8 +67,8 @@ class Call:
     """
 
     __slots__ = (
-        '_around',
         '_origin',
+        '_outer',
         '_resolved',
         '_session',
         'count',
@@ -81,7 +84,7 @@ class Call:
         resolved: bool,
     ) -> None:
         self._session = session
-        self._around = around
+        self._outer = _under_way(around.get(KEY))
         self._resolved = resolved
         self._origin: Origin | None = None
         self.service_type = service_type
@@ -113,10 +116,17 @@ def outermost(current: otel_context.Context) -> Call | None:
 
     That for a token is made within the one that needs it.
 
-    :returns: None where there is none, or it is over.
+    :returns: None where there is none, or all are over.
     """
-    found: Call | None = None
-    call: Any = current.get(KEY)
-    while call is not None and call.first is not trace.INVALID_SPAN:
-        found, call = call, call._around.get(KEY)
+    found = call = _under_way(current.get(KEY))
+    while call is not None:
+        found, call = call, _under_way(call._outer)
+    return found
+
+
+def _under_way(call: Any) -> Call | None:
+    """Return a call, or the first around it that is not over."""
+    while call is not None and call.first is trace.INVALID_SPAN:
+        call = call._outer
+    found: Call | None = call
     return found

@@ -25,6 +25,7 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing import attributes as names
 from oslo_tracing import context
@@ -36,7 +37,7 @@ _ENDINGS = frozenset(('LoopingCallDone', 'NeverAgain'))
 _MAX_NAME = 128
 _EMPTY = otel_context.Context()
 #: The span of a run, in the context that it runs under.
-_RUN = otel_context.create_key('oslo_tracing.periodic')
+_RUN = _current.PERIODIC_RUN
 
 
 class Roots:

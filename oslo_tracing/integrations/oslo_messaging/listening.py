@@ -40,7 +40,7 @@ MAX_LINKS = 128
 
 _EMPTY = otel_context.Context()
 # Where the context has our span, and only ours, for the errors of callbacks.
-_OURS = otel_context.create_key('oslo_tracing-notification')
+_OURS = _current.NOTIFICATION
 
 
 class Receiver(dispatching.Receiving):

@@ -15,13 +15,17 @@
 from __future__ import annotations
 
 import contextvars
+import gc
+import weakref
 
 from keystoneauth1 import exceptions as keystone_exceptions
 from keystoneauth1 import noauth
 from keystoneauth1 import session as keystone_session
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 import requests
 
+from oslo_tracing import _current
 from oslo_tracing import context
 from oslo_tracing.integrations import _http_attempts as attempts
 from oslo_tracing.tests import base
@@ -241,3 +245,65 @@ class KeystoneauthTest(TracesTestCase):
         kept.run(requests.get, self.server.url + '/', timeout=5)
         kept.run(self.to_server().get, '/')
         self.assert_traces(spans, 1, 1, 1)
+
+    def test_what_outlives_a_call_within_one(self):
+        spans = self.record()
+        contexts = []
+        inner = self.to_server()
+
+        class Within(noauth.NoAuth):
+            def get_headers(self, session, **kwargs):
+                contexts.append(contextvars.copy_context())
+                return {}
+
+        url = self.server.url
+        nested = keystone_session.Session(auth=Within())
+
+        class Plugin(noauth.NoAuth):
+            def get_headers(self, session, **kwargs):
+                nested.get('/', endpoint_override=url)
+                # The call for this plugin is still under way.
+                contexts.pop().run(inner.get, '/')
+                return {}
+
+        keystone_session.Session(auth=Plugin()).get('/', endpoint_override=url)
+        self.assert_one_trace(spans, 3)
+
+    def test_a_call_keeps_nothing_of_where_it_was_made(self):
+        self.record()
+        calls, kept = [], []
+
+        class Plugin(noauth.NoAuth):
+            def get_headers(self, session, **kwargs):
+                calls.append(otel_context.get_value(_current.HTTP_CALL))
+                return {}
+
+        class Large:
+            pass
+
+        def work():
+            large = Large()
+            kept.append(weakref.ref(large))
+            otel_context.attach(otel_context.set_value('large', large))
+            session = keystone_session.Session(auth=Plugin())
+            session.get('/', endpoint_override=self.server.url)
+
+        contextvars.copy_context().run(work)
+        gc.collect()
+        # Whatever was begun within the call may last.
+        self.assertEqual(1, len(calls))
+        self.assertIsNone(kept[0]())
+
+    def test_below_what_nobody_records_it_is_handed_on_as_it_is(self):
+        self.record(sample_ratio=0.0)
+        nobody_s = _current.Unrecorded(
+            f'00-{5:032x}-{7:016x}-00', True, trace.DEFAULT_TRACE_STATE
+        )
+        token = context.enter(
+            context.unrecorded_root(nobody_s, otel_context.Context())
+        )
+        self.addCleanup(context.leave, token)
+        self.to_server().get('/')
+        self.assertEqual(
+            [nobody_s.traceparent], self.server.header('traceparent')
+        )
