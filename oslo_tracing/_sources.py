@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from typing import Any
 
 from oslo_config import cfg
@@ -27,6 +29,11 @@ def files(conf: cfg.ConfigOpts) -> list[str]:
 def directories(conf: cfg.ConfigOpts) -> list[str]:
     """Return the directories: of several, the option names the last one."""
     return list(conf.config_dirs) or _given(conf, 'config_dir')
+
+
+def inside(directory: str) -> list[str]:
+    """Return the files of a directory that oslo.config reads, in order."""
+    return sorted(glob.glob(os.path.join(directory, '*.conf')))
 
 
 def _given(conf: cfg.ConfigOpts, option: str) -> list[str]:

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from oslo_tracing.propagation import trust
     from oslo_tracing.sampling import pipeline
 
-#: Of W3C Trace Context level 2; ids are random here.
-_RANDOM = trace.TraceFlags(0x02)
+_RANDOM = w3c.RANDOM
 
 
 class Draw:

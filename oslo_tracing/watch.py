@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
-import glob
 import logging
 import os
 import time
@@ -155,7 +154,7 @@ class Watch:
     def _stamps(self) -> list[tuple[str, int, int, int]]:
         paths = list(self._files)
         for directory in self._dirs:
-            paths.extend(sorted(glob.glob(os.path.join(directory, '*.conf'))))
+            paths.extend(_sources.inside(directory))
         stamps = []
         for path in paths:
             try:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import difflib
-import glob
 import os
 import re
 from typing import Any
@@ -73,8 +72,7 @@ def _paths(conf: cfg.ConfigOpts) -> Iterator[str]:
     """Return the files as oslo.config finds them, each of them once."""
     found = [os.path.expanduser(each) for each in _sources.files(conf)]
     for each in _sources.directories(conf):
-        pattern = os.path.join(os.path.expanduser(each), '*.conf')
-        found += sorted(glob.glob(pattern))
+        found += _sources.inside(os.path.expanduser(each))
     for path in dict.fromkeys(found):
         # A pipe has been read, and would be waited for.
         if os.path.isfile(path):

@@ -30,9 +30,8 @@ from opentelemetry.sdk import trace as sdk_trace
 from oslo_tracing import attributes as names
 
 from oslo_tracing import _regex
+from oslo_tracing.scrub import errors
 
-# "DBDuplicateEntry: (pymysql...": what the SDK writes for any exception.
-_TYPE_NAME: Final = _regex.late(r'[A-Za-z_][\w.]*(?=:)')
 _STATEMENT: Final = _regex.late(r'\[(?:SQL|parameters):')
 # Of a message, to find it again in a description that was cut.
 _ENOUGH: Final = 64
@@ -78,9 +77,10 @@ def without_message(
             and message[:_ENOUGH] in description
         ):
             return short
-    kind_of_error = _TYPE_NAME.match(description)
+    # What the SDK writes for any exception.
+    kind_of_error = errors.leading_class(description)
     if kind_of_error:
-        return kind_of_error.group()
+        return kind_of_error
     statement = _STATEMENT.search(description)
     if statement:
         return description[: statement.start()].rstrip()

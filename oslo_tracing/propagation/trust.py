@@ -68,9 +68,6 @@ class Parentage(NamedTuple):
     asked_for: bool = False
 
 
-#: Of W3C Trace Context level 2; ids are random here.
-_RANDOM = trace.TraceFlags(0x02)
-
 _NEW_TRACE = Parentage(propagation.NOBODY.context, (), False)
 _UNTRUSTED = {attributes.OPENSTACK_LINK_REASON: 'untrusted'}
 
@@ -118,7 +115,7 @@ def _unsampled() -> otel_context.Context:
         1 + secrets.randbelow(2**128 - 1),
         1 + secrets.randbelow(2**64 - 1),
         True,
-        _RANDOM,
+        w3c.RANDOM,
     )
     return trace.set_span_in_context(
         trace.NonRecordingSpan(caller), _NEW_TRACE.context

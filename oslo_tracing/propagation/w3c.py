@@ -127,6 +127,9 @@ NO_TRACESTATE = TraceState()
 #: The same in a trace of ours.
 OURS = TraceState(ours=True)
 
+#: Flags of Trace Context level 2; ids are random here.
+RANDOM: Final = trace.TraceFlags(0x02)
+
 
 def is_ours(span_context: trace.SpanContext) -> bool:
     """Tell whether this process has started a trace, or believed it."""

@@ -44,7 +44,9 @@ _KEYED = _regex.late(
     rf'|(?P<element><[\w:.-]{{0,32}}?{_NAME}[^<>]{{0,128}}>)',
     re.IGNORECASE,
 )
-_QUOTED = _regex.late(r'[bu]?(?P<escapes>\\{0,8})(?P<quote>["\'])', re.I)
+_QUOTED = _regex.late(
+    r'[bu]?(?P<escapes>\\{0,8})(?P<quote>["\'])', re.IGNORECASE
+)
 _QUOTE_OR_BRACKET = _regex.late(r'(?<!\\)\\*["\']|[\[\](){}]')
 # Those that have several values after one name.
 _LIST = _regex.late(r'(?:digest|aws4-hmac-sha256)\s', re.IGNORECASE)

@@ -188,8 +188,17 @@ def sentence(said: str) -> str:
     """
     if not _quotes(said):
         return said
+    return leading_class(said) or _shapes.HIDDEN
+
+
+def leading_class(said: str) -> str:
+    """Return the class that a text begins with, as Python writes errors.
+
+    :param said: as ``DBDuplicateEntry: (pymysql...``.
+    :returns: empty where it begins with something else.
+    """
     found = _CLASS.match(said)
-    return _shapes.HIDDEN if found is None else found.group()
+    return '' if found is None else found.group()
 
 
 def _quotes(said: str) -> bool:

@@ -94,7 +94,7 @@ def _bounded(
 
 def _as_fetched(text: str) -> str:
     """Read it as those who fetch a URL do: a tab would hide a key."""
-    return _CONTROL.sub('', text).strip(' ').replace('\\', '/')
+    return _without_controls(text).replace('\\', '/')
 
 
 def _without_controls(text: str) -> str:
