@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 import logging
 import os
 import time
@@ -185,7 +186,10 @@ class Pipeline(sdk_trace.SpanProcessor):
         At once: a service may close all that is open, as daemons do, and then
         have something of its own by the very number of our connection.
         """
-        for inherited in list(self._workers.values()):
+        self._leave(self._workers.values())
+
+    def _leave(self, workers: Iterable[_worker.Worker]) -> None:
+        for inherited in list(workers):
             try:
                 inherited.disown()
             except Exception:
@@ -206,9 +210,9 @@ class Pipeline(sdk_trace.SpanProcessor):
         if worker is mine:
             _at_fork.HELD_OFF.tell(self)
             # Some servers fork without telling.
-            for other, inherited in list(self._workers.items()):
-                if other != pid:
-                    inherited.disown()
+            others = [*self._workers.values()]
+            others.remove(mine)
+            self._leave(others)
             self._next_line = 0.0
             self._told = {}
         return worker
