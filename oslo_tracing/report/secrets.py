@@ -148,8 +148,7 @@ def _attribute(
     if key in (names.DB_QUERY_TEXT, names.DB_STATEMENT):
         return _statement(value, values)
     if key == _URL_QUERY and isinstance(value, str):
-        made = urls.url(f'?{value}')[1:]
-        return value if made == value else made
+        return _unless_equal(value, urls.url(f'?{value}')[1:])
     return _value(value, ours, depth)
 
 
@@ -192,10 +191,15 @@ def _scrubbed(text: str) -> str:
     return errors.text(text, _MAX_TEXT)
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _without_row(text: str) -> str:
+    found = _DRIVER.search(text)
+    said = text[: found.start()].rstrip() if found else text
+    return _scrubbed(errors.sentence(said))
+
+
 def _text(text: str) -> str:
-    made = _scrubbed(text)
-    # One object, so that what did not change can be told from what did.
-    return text if made == text else made
+    return _unless_equal(text, _scrubbed(text))
 
 
 def _sentence(text: str) -> str:
@@ -203,6 +207,9 @@ def _sentence(text: str) -> str:
 
     Where it has done so before, only the exception's class.
     """
-    found = _DRIVER.search(text)
-    said = errors.sentence(text[: found.start()].rstrip() if found else text)
-    return _text(text if said == text else said)
+    return _unless_equal(text, _without_row(text))
+
+
+def _unless_equal(before: str, after: str) -> str:
+    # One object, so that what did not change can be told from what did.
+    return before if after == before else after
