@@ -32,6 +32,17 @@ from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.integrations import http_servers
 
 
+def session_that(work):
+    """Return a session of keystoneauth that works before it sends."""
+
+    class Plugin(noauth.NoAuth):
+        def get_headers(self, session, **kwargs):
+            work()
+            return {}
+
+    return keystone_session.Session(auth=Plugin())
+
+
 class TracesTestCase(http_servers.TestCase):
     def setUp(self):
         super().setUp()
@@ -220,12 +231,7 @@ class KeystoneauthTest(TracesTestCase):
         spans = self.record()
         url = self.server.url + '/first'
 
-        class Plugin(noauth.NoAuth):
-            def get_headers(self, session, **kwargs):
-                requests.get(url, timeout=5)
-                return {}
-
-        session = keystone_session.Session(auth=Plugin())
+        session = session_that(lambda: requests.get(url, timeout=5))
         for _ in range(2):
             session.get('/', endpoint_override=self.server.url)
         self.assert_traces(spans, 4, 4)
@@ -233,13 +239,9 @@ class KeystoneauthTest(TracesTestCase):
     def test_what_outlives_the_call(self):
         spans = self.record()
         contexts = []
-
-        class Plugin(noauth.NoAuth):
-            def get_headers(self, session, **kwargs):
-                contexts.append(contextvars.copy_context())
-                return {}
-
-        session = keystone_session.Session(auth=Plugin())
+        session = session_that(
+            lambda: contexts.append(contextvars.copy_context())
+        )
         session.get('/', endpoint_override=self.server.url)
         (kept,) = contexts
         kept.run(requests.get, self.server.url + '/', timeout=5)
@@ -250,33 +252,25 @@ class KeystoneauthTest(TracesTestCase):
         spans = self.record()
         contexts = []
         inner = self.to_server()
-
-        class Within(noauth.NoAuth):
-            def get_headers(self, session, **kwargs):
-                contexts.append(contextvars.copy_context())
-                return {}
-
         url = self.server.url
-        nested = keystone_session.Session(auth=Within())
+        nested = session_that(
+            lambda: contexts.append(contextvars.copy_context())
+        )
 
-        class Plugin(noauth.NoAuth):
-            def get_headers(self, session, **kwargs):
-                nested.get('/', endpoint_override=url)
-                # The call for this plugin is still under way.
-                contexts.pop().run(inner.get, '/')
-                return {}
+        def work():
+            nested.get('/', endpoint_override=url)
+            # The call that this is a part of is still under way.
+            contexts.pop().run(inner.get, '/')
 
-        keystone_session.Session(auth=Plugin()).get('/', endpoint_override=url)
+        session_that(work).get('/', endpoint_override=url)
         self.assert_one_trace(spans, 3)
 
     def test_a_call_keeps_nothing_of_where_it_was_made(self):
         self.record()
         calls, kept = [], []
-
-        class Plugin(noauth.NoAuth):
-            def get_headers(self, session, **kwargs):
-                calls.append(otel_context.get_value(_current.HTTP_CALL))
-                return {}
+        session = session_that(
+            lambda: calls.append(otel_context.get_value(_current.HTTP_CALL))
+        )
 
         class Large:
             pass
@@ -285,7 +279,6 @@ class KeystoneauthTest(TracesTestCase):
             large = Large()
             kept.append(weakref.ref(large))
             otel_context.attach(otel_context.set_value('large', large))
-            session = keystone_session.Session(auth=Plugin())
             session.get('/', endpoint_override=self.server.url)
 
         contextvars.copy_context().run(work)
