@@ -20,7 +20,6 @@ import re
 
 from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
-from oslo_tracing.scrub import urls
 
 #: Instead of a name from outside that is not known, or one too many.
 OTHER = '_OTHER'
@@ -128,6 +127,9 @@ def cleaned_path(text: object) -> str:
     :param text: the path, with or without a query.
     :returns: at most 128 characters, starting with a slash.
     """
+    # Of what has names only requests have paths.
+    from oslo_tracing.scrub import urls
+
     try:
         path = urls.path(text)
         if path == '*':
