@@ -55,6 +55,8 @@ FORCED = otel_context.create_key('oslo_tracing.forced')
 HTTP_CALL = otel_context.create_key('oslo_tracing.http_call')
 #: The run of periodic work that is under way.
 PERIODIC_RUN = otel_context.create_key('oslo_tracing.periodic')
+#: Which key of OSProfiler a trace was asked for with.
+ASKED_BY = otel_context.create_key('oslo_tracing.osprofiler')
 #: The notification that is being handled.
 NOTIFICATION = otel_context.create_key('oslo_tracing.notification')
 

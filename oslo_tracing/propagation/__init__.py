@@ -18,6 +18,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import MutableMapping
 from collections.abc import Sequence
+import functools
 from typing import Any
 from typing import TYPE_CHECKING
 from typing import TypeAlias
@@ -32,19 +33,19 @@ from oslo_tracing.propagation import carrying
 from oslo_tracing.propagation import hosts
 from oslo_tracing.propagation import incoming
 from oslo_tracing.propagation import messages
-from oslo_tracing.propagation import osprofiler
 from oslo_tracing.propagation import signature
 from oslo_tracing.propagation import w3c
 
 if TYPE_CHECKING:
     from oslo_tracing.propagation import installed
+    from oslo_tracing.propagation import osprofiler
     from oslo_tracing import settings as settings_module
 
 #: The keys of a message's context that are ours.
 KEYS = messages.KEYS
 TRACEPARENT = messages.TRACEPARENT
 #: The headers of OSProfiler, in lower case.
-PAIR = (osprofiler.INFO, osprofiler.HMAC)
+PAIR = ('x-trace-info', 'x-trace-hmac')
 
 stale = signature.stale
 
@@ -67,7 +68,7 @@ def build(settings: settings_module.Settings) -> Propagation:
     :raises InvalidOption: when a propagator is not installed, or none of
         those listed can be signed.
     """
-    signer = pairs = None
+    signer: signature.Signer | None = None
     if settings.signing_keys:
         listed = [name.strip() for name in settings.propagators]
         if _TRACECONTEXT not in listed:
@@ -79,13 +80,19 @@ def build(settings: settings_module.Settings) -> Propagation:
         signer = signature.Signer(
             settings.signing_keys, settings.signature_max_age
         )
-    if settings.hmac_keys or settings.osprofiler:
-        pairs = osprofiler.Pairs(settings.hmac_keys)
+
+    def make_pairs() -> osprofiler.Pairs:
+        # Few requests are asked for by OSProfiler.
+        from oslo_tracing.propagation import osprofiler
+
+        return osprofiler.Pairs(settings.hmac_keys)
+
+    has_pairs = settings.hmac_keys or settings.osprofiler
     return Propagation(
         settings.propagators,
         settings.propagate_to,
         signer=signer,
-        pairs=pairs,
+        make_pairs=make_pairs if has_pairs else None,
         believes_messages=settings.incoming_rpc == 'trust',
         bridges=settings.osprofiler,
     )
@@ -100,7 +107,7 @@ class Propagation(carrying.Carrying):
     :param propagators: the formats; the first that finds a caller wins.
     :param propagate_to: globs of the hosts that may learn of a trace.
     :param signer: signs what goes to other services, None to sign nothing.
-    :param pairs: writes OSProfiler's headers, None for none.
+    :param make_pairs: makes what writes OSProfiler's headers, None for none.
     :param believes_messages: the trace of a message may be signed.
     :param bridges: read and write what services with osprofiler put into
         the context of an RPC message.
@@ -113,7 +120,7 @@ class Propagation(carrying.Carrying):
         propagate_to: Sequence[str] = ('*',),
         *,
         signer: signature.Signer | None = None,
-        pairs: osprofiler.Pairs | None = None,
+        make_pairs: Callable[[], osprofiler.Pairs] | None = None,
         believes_messages: bool = False,
         bridges: bool = False,
     ) -> None:
@@ -127,7 +134,7 @@ class Propagation(carrying.Carrying):
         self._w3c = _TRACECONTEXT in formats
         self._baggage = _BAGGAGE in formats
         self.signer = signer
-        self.pairs = pairs
+        self._make_pairs = make_pairs
         self._marks_messages = signer is not None and believes_messages
         self._bridges = bridges
         readers: list[
@@ -153,7 +160,7 @@ class Propagation(carrying.Carrying):
         self.fields: frozenset[str] = frozenset().union(
             (messages.TRACEPARENT, messages.TRACESTATE) if self._w3c else (),
             (messages.BAGGAGE,) if self._baggage and readers else (),
-            (osprofiler.INFO, osprofiler.HMAC) if pairs is not None else (),
+            PAIR if make_pairs is not None else (),
             (signature.HEADER,) if signer is not None else (),
             *(other.fields for other in others),
         )
@@ -166,6 +173,11 @@ class Propagation(carrying.Carrying):
             and signer is None
             and '*' in propagate_to
         )
+
+    @functools.cached_property
+    def pairs(self) -> osprofiler.Pairs | None:
+        """What reads and writes OSProfiler's headers, None for nothing."""
+        return None if self._make_pairs is None else self._make_pairs()
 
     def from_environ(self, environ: Mapping[str, Any]) -> Incoming:
         """Return what the caller of an HTTP request said of its trace.
@@ -293,7 +305,7 @@ class Propagation(carrying.Carrying):
                 return {}
             return {messages.TRACEPARENT: w3c.format_traceparent(span_context)}
         found = self._formats(context)
-        if self.pairs is not None:
+        if _current.ASKED_BY in context and self.pairs is not None:
             found.update(self.pairs.headers(span_context, context))
         if self.signer is not None and w3c.is_ours(span_context):
             found[signature.HEADER] = self.signer.sign(found)

@@ -29,7 +29,6 @@ from oslo_tracing import _current
 from oslo_tracing import _guard
 from oslo_tracing.propagation import incoming
 from oslo_tracing.propagation import messages
-from oslo_tracing.propagation import osprofiler
 from oslo_tracing.propagation import w3c
 
 _SPAN_KEY = _current.SPAN_KEY
@@ -46,7 +45,7 @@ _OURS = w3c.OURS
 _TRACEPARENT = messages.TRACEPARENT
 #: Keys that the context of nearly no message has.
 _BESIDE = frozenset(
-    (messages.TRACESTATE, messages.BAGGAGE, osprofiler.TRACE_INFO)
+    (messages.TRACESTATE, messages.BAGGAGE, messages.TRACE_INFO)
 )
 _Unrecorded = _current.Unrecorded
 _is_dropped = w3c.is_dropped
@@ -137,12 +136,12 @@ class Carrying:
             return found
         try:
             values = messages.mapping(ctxt)
-            info = (
-                None if values is None else values.get(osprofiler.TRACE_INFO)
-            )
-            sent = None if info is None else osprofiler.from_message(info)
-            if sent is not None:
-                return incoming.asked(found, sent, self._marks_messages)
+            info = None if values is None else values.get(messages.TRACE_INFO)
+            if info is not None:
+                # Few messages have it.
+                from oslo_tracing.propagation import osprofiler
+
+                return osprofiler.asked(found, info, self._marks_messages)
         except Exception:
             _guard.report('reading a message')
         return found
@@ -186,9 +185,11 @@ class Carrying:
                 ctxt, {_TRACEPARENT: traceparent, **(others or {})}
             )
             if self._bridges and isinstance(carried, dict):
-                info = carried.get(osprofiler.TRACE_INFO)
+                info = carried.get(messages.TRACE_INFO)
                 if info is not None:
-                    carried[osprofiler.TRACE_INFO] = osprofiler.with_parent(
+                    from oslo_tracing.propagation import osprofiler
+
+                    carried[messages.TRACE_INFO] = osprofiler.with_parent(
                         info, span_context
                     )
             return carried

@@ -19,12 +19,7 @@ from typing import NamedTuple
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from oslo_tracing import _current
-from oslo_tracing.propagation import osprofiler
-from oslo_tracing.propagation import w3c
-
 _EMPTY = otel_context.Context()
-_SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
 
 class Incoming(NamedTuple):
@@ -52,29 +47,3 @@ class Incoming(NamedTuple):
 NOBODY = Incoming(_EMPTY, None)
 #: What B3 lets those say.
 DENIED = Incoming(_EMPTY, None, denies=True)
-
-
-def asked(sent: Incoming, pair: osprofiler.Sent, ours: bool) -> Incoming:
-    """Return the same of a message that OSProfiler is in, too.
-
-    :param sent: what W3C's keys say, which tell the parent where both are
-        of one trace.
-    :param pair: what OSProfiler's key says.
-    :param ours: messages are believed, so their traces may be signed.
-    """
-    sender = sent.span_context
-    if sender is not None:
-        if sender.trace_id != pair.trace_id:
-            return sent
-        context = osprofiler.asked_for_with(sent.context, pair.key)
-        return sent._replace(context=context)
-    context = osprofiler.asked_for_with(_EMPTY, pair.key)
-    if pair.span_id is None:
-        return Incoming(context, None, trace_id=pair.trace_id)
-    sender = trace.SpanContext(
-        pair.trace_id, pair.span_id, True, _SAMPLED, w3c.with_mark(None, ours)
-    )
-    span = trace.NonRecordingSpan(sender)
-    return Incoming(
-        otel_context.Context({**context, _current.SPAN_KEY: span}), sender
-    )

@@ -29,6 +29,8 @@ TRACEPARENT = 'traceparent'
 TRACESTATE = 'tracestate'
 BAGGAGE = 'baggage'
 KEYS = frozenset((TRACEPARENT, TRACESTATE, BAGGAGE))
+#: The key that services with OSProfiler put there.
+TRACE_INFO = 'trace_info'
 
 
 class _CarryingDict(dict[str, Any]):

@@ -18,7 +18,8 @@ in other clients send and read. Written here once more, since osprofiler is
 not everywhere, and its own function raises where a signature is not ASCII.
 
 In the context of an RPC message services put the same two ids, and the key
-itself, as ``trace_info``.
+itself, as ``trace_info``. Most clouds have none of this: who reads and writes
+the trace imports it where it is asked for.
 """
 
 from __future__ import annotations
@@ -37,15 +38,16 @@ import uuid
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+from oslo_tracing import _current
 from oslo_tracing import _regex
+from oslo_tracing import propagation
+from oslo_tracing.propagation import incoming
+from oslo_tracing.propagation import w3c
 
-INFO = 'x-trace-info'
-HMAC = 'x-trace-hmac'
+INFO, HMAC = propagation.PAIR
 #: The same in an environment of WSGI.
 INFO_KEY = 'HTTP_X_TRACE_INFO'
 HMAC_KEY = 'HTTP_X_TRACE_HMAC'
-#: The key in the context of a message.
-TRACE_INFO = 'trace_info'
 
 _MAX_INFO = 1024
 _IN_MESSAGE = frozenset(('base_id', 'hmac_key', 'parent_id'))
@@ -55,10 +57,11 @@ _UUID = _regex.late(
     re.IGNORECASE,
 )
 _LOW = (1 << 64) - 1
+_SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
-#: Which key a trace was asked for with, by its number or as a :class:`Key`:
-#: a context is shown here and there, and the text of a key never is.
-_ASKED_BY = otel_context.create_key('oslo_tracing.osprofiler')
+# By its number or as a Key: a context is shown here and there, and the text
+# of a key never is.
+_ASKED_BY = _current.ASKED_BY
 
 
 class Key:
@@ -223,6 +226,37 @@ def asked_for_with(
 ) -> otel_context.Context:
     """Do the same for a key that came in a message, or from the service."""
     return otel_context.set_value(_ASKED_BY, key, context)
+
+
+def asked(
+    found: incoming.Incoming, info: Any, ours: bool
+) -> incoming.Incoming:
+    """Return what a message says that OSProfiler is in, too.
+
+    :param found: what W3C's keys say, which tell the parent where both are
+        of one trace.
+    :param info: whatever stands at ``trace_info``.
+    :param ours: messages are believed, so their traces may be signed.
+    """
+    sent = from_message(info)
+    if sent is None:
+        return found
+    sender = found.span_context
+    if sender is not None:
+        if sender.trace_id != sent.trace_id:
+            return found
+        context = asked_for_with(found.context, sent.key)
+        return found._replace(context=context)
+    context = asked_for_with(incoming.NOBODY.context, sent.key)
+    if sent.span_id is None:
+        return incoming.Incoming(context, None, trace_id=sent.trace_id)
+    sender = trace.SpanContext(
+        sent.trace_id, sent.span_id, True, _SAMPLED, w3c.with_mark(None, ours)
+    )
+    span = trace.NonRecordingSpan(sender)
+    return incoming.Incoming(
+        otel_context.Context({**context, _current.SPAN_KEY: span}), sender
+    )
 
 
 def from_message(info: Any) -> Sent | None:

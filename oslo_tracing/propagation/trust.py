@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-import secrets
 from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
@@ -28,11 +27,11 @@ from oslo_tracing import _guard
 from oslo_tracing import attributes
 from oslo_tracing import context as context_module
 from oslo_tracing import propagation
-from oslo_tracing.propagation import osprofiler
 from oslo_tracing.propagation import signature
 from oslo_tracing.propagation import w3c
 
 if TYPE_CHECKING:
+    from oslo_tracing.propagation import osprofiler
     from oslo_tracing import settings as settings_module
 
 #: The trace of a service that has signed it is continued; others as LINK.
@@ -111,6 +110,9 @@ def _unsampled() -> otel_context.Context:
     It has a new trace, and stands for a caller who has told no ids: that
     span is nowhere, but what starts below it is nowhere either.
     """
+    # Only B3 lets callers say so.
+    import secrets
+
     caller = trace.SpanContext(
         1 + secrets.randbelow(2**128 - 1),
         1 + secrets.randbelow(2**64 - 1),
@@ -120,6 +122,15 @@ def _unsampled() -> otel_context.Context:
     return trace.set_span_in_context(
         trace.NonRecordingSpan(caller), _NEW_TRACE.context
     )
+
+
+def _noted(
+    context: otel_context.Context, pair: osprofiler.Pair
+) -> otel_context.Context:
+    # Who has such pairs has imported it already.
+    from oslo_tracing.propagation import osprofiler
+
+    return osprofiler.asked_for(context, pair)
 
 
 class Gate:
@@ -145,6 +156,7 @@ class Gate:
         sampler = settings.sampler.strip().lower()
         self._follows_callers = sampler.startswith(_FOLLOWS_CALLERS)
         self._propagation = propagation
+        self._pairs = propagation.pairs if settings.hmac_keys else None
         self._may_force = may_force
         #: There is nothing to verify.
         self._is_plain = not settings.hmac_keys and self._mode in (TRUST, LINK)
@@ -171,15 +183,14 @@ class Gate:
         mode = self._mode
         if mode == IGNORE:
             return _NEW_TRACE
-        pairs = self._propagation.pairs
-        pair = None if pairs is None else pairs.read(environ)
+        pair = None if self._pairs is None else self._pairs.read(environ)
         if mode == SIGNED:
             signed = self._propagation.from_service(environ, claimed)
             caller = signed.span_context
             if caller is not None:
                 found = signed.context
                 if pair is not None and pair.trace_id == caller.trace_id:
-                    found = osprofiler.asked_for(found, pair)
+                    found = _noted(found, pair)
                 return Parentage(found, (), True)
         if pair is not None:
             granted = self._asked_for(pair, environ)
@@ -233,7 +244,7 @@ class Gate:
         if not goes_on:
             context = context_module.force(context, granted=True)
         return Parentage(
-            osprofiler.asked_for(context, pair),
+            _noted(context, pair),
             (),
             believed,
             pair.trace_id if span_id is None else None,
