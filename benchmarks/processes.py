@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import contextlib
 import json
 import os
@@ -41,12 +42,18 @@ def _environment() -> dict[str, str]:
 
 
 class Child:
-    """A module of this package, as a process of its own."""
+    """A module of this package, as a process of its own.
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    :param under: a command that runs it.
+    """
+
+    def __init__(
+        self, module: str, *arguments: str, under: Sequence[str] = ()
+    ) -> None:
         self._module = module
         self._process = subprocess.Popen(  # noqa: S603 - it is our own
             [
+                *under,
                 sys.executable,
                 '-W',
                 'ignore',
@@ -117,13 +124,20 @@ class Workers:
     :param names: of the variants.
     :param url: of the sink.
     :param how: what the workers are told beside that.
+    :param under: a command that runs each of them.
     """
 
-    def __init__(self, names: list[str], url: str, *how: str) -> None:
+    def __init__(
+        self,
+        names: list[str],
+        url: str,
+        *how: str,
+        under: Sequence[str] = (),
+    ) -> None:
         self.set_up: dict[str, float] = {}
         self._children: dict[str, Child] = {}
         for name in names:
-            child = Child('worker', name, url, *how)
+            child = Child('worker', name, url, *how, under=under)
             self._children[name] = child
             self.set_up[name] = json.loads(child.read())['set_up']
 

@@ -53,6 +53,13 @@ def _of(name: str, other: str) -> Callable[[Any], float]:
     return ratio
 
 
+def _executed(name: str, other: str) -> Callable[[Any], float]:
+    """Compare what two variants execute more."""
+    return lambda found: (
+        found[name]['instructions'] / found[other]['instructions']
+    )
+
+
 def _unevenness(found: Any) -> float:
     """Return how far from their median the costs of a span are at most."""
     costs: list[float] = [each['span_us']['ours'] for each in found]
@@ -88,6 +95,19 @@ TARGETS = (
         '1 % with ten rules, of the SDK floor',
         0.07,
         _of('ours-1%', 'floor'),
+    ),
+    *(
+        Target(
+            'instructions',
+            f'instructions, {title}',
+            limit,
+            _executed(name, other),
+        )
+        for title, limit, name, other in (
+            ('all sampled, of the SDK floor', 0.4, 'ours', 'floor'),
+            ('of the built-in tracing', 0.3, 'ours', 'built-in'),
+            ('of the third-party ones', 0.3, 'ours', 'third-party'),
+        )
     ),
     Target(
         'calls',

@@ -15,12 +15,15 @@
 from __future__ import annotations
 
 import math
+import os
 
+import fixtures
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from benchmarks import content
+from benchmarks import instructions
 from benchmarks import intervals
 from benchmarks import targets
 from oslo_tracing.tests import base
@@ -160,6 +163,23 @@ class IntervalsTest(base.TestCase):
         self.assertGreater(apart['off'], 5 * alike['off'])
 
 
+class InstructionsTest(base.TestCase):
+    def written(self, text):
+        path = os.path.join(self.useFixture(fixtures.TempDir()).path, 'out')
+        with open(path, 'w') as file:
+            file.write(text)
+        return path
+
+    def test_what_callgrind_has_counted_is_read(self):
+        path = self.written('events: Ir\nfn=(1) main\n7 12\ntotals: 4711\n')
+        self.assertEqual(4711, instructions.total(path))
+
+    def test_a_file_without_a_total_is_an_error(self):
+        path = self.written('events: Ir\n')
+        error = self.assertRaises(RuntimeError, instructions.total, path)
+        self.assertIn(path, str(error))
+
+
 class TargetsTest(base.TestCase):
     def outcome(self, title, found):
         [told] = [
@@ -210,6 +230,25 @@ class TargetsTest(base.TestCase):
         }
         told = self.outcome('all sampled, of the SDK floor', found)
         self.assertAlmostEqual(0.3, told['measured'])
+
+    def test_instructions_are_compared_with_those_of_others(self):
+        found = {
+            'instructions': {
+                name: {'instructions': count}
+                for name, count in (
+                    ('floor', 100),
+                    ('built-in', 120),
+                    ('third-party', 150),
+                    ('ours', 39),
+                )
+            }
+        }
+        met = [
+            each['met']
+            for each in targets.outcomes(found)
+            if each['target'].startswith('instructions')
+        ]
+        self.assertEqual([True, False, True], met)
 
     def test_a_cost_that_grows_is_uneven(self):
         for last, met in ((11.0, True), (13.0, False)):
