@@ -81,7 +81,7 @@ def query(parsed_args: argparse.Namespace) -> queries.Query:
         request_id=parsed_args.request_id,
         service=parsed_args.service,
         name=parsed_args.name,
-        attributes=dict(parsed_args.attribute),
+        attributes=tuple(parsed_args.attribute),
     )
 
 

@@ -23,6 +23,7 @@ from typing import Final
 from oslo_tracing.cmd import common
 from oslo_tracing.cmd import filters
 from oslo_tracing.report import model
+from oslo_tracing.report import query
 from oslo_tracing.report.render import html
 from oslo_tracing.report.render import otlp
 from oslo_tracing.report import results
@@ -49,7 +50,8 @@ class Report(common.Reader):
             metavar='ID',
             nargs='*',
             help='a trace id, its first 4 or more digits, or a request id '
-            '(req-...); default: the newest trace',
+            '(req-...); default: the newest trace that the options above '
+            'ask for',
         )
         parser.add_argument(
             '--all',
@@ -87,6 +89,12 @@ class Report(common.Reader):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Find what was asked for and write it."""
+        if parsed_args.ids and _asks_for_others(parsed_args):
+            self.app.stderr.write(
+                'ids say which traces: give them without --all, --tests and '
+                'the options that ask for traces\n'
+            )
+            return common.FAILED
         with contextlib.closing(self.open_source(parsed_args)) as source:
             if parsed_args.tests:
                 written = self._tests(source, parsed_args)
@@ -157,7 +165,10 @@ class Report(common.Reader):
         self, source: sources.Source, parsed_args: argparse.Namespace
     ) -> str:
         traces: dict[str, model.Trace] = {}
-        ids = parsed_args.ids or [s.trace_id for s in source.summaries()[:1]]
+        ids = parsed_args.ids
+        if not ids:
+            newest = source.summaries(filters.query(parsed_args))[:1]
+            ids = [each.trace_id for each in newest]
         if not ids:
             self.missing('no traces', source)
         for text in ids:
@@ -179,6 +190,14 @@ class Report(common.Reader):
         spans = (span for each in traces.values() for span in each.spans)
         summaries = summary.summarize(spans).values()
         return _index(directory, parsed_args.title, list(summaries))
+
+
+def _asks_for_others(parsed_args: argparse.Namespace) -> bool:
+    return bool(
+        parsed_args.all
+        or parsed_args.tests
+        or filters.query(parsed_args) != query.Query()
+    )
 
 
 def _page(trace_id: str) -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 import dataclasses
 import fnmatch
 
@@ -35,7 +34,7 @@ class Query:
     :param request_id: its own, or one that a span tells.
     :param service: glob of the service of a span.
     :param name: glob of the name of the same span.
-    :param attributes: glob of each of that span's attributes, by its key.
+    :param attributes: keys of that span's attributes, each with a glob.
     """
 
     since: int | None = None
@@ -45,7 +44,7 @@ class Query:
     request_id: str | None = None
     service: str | None = None
     name: str | None = None
-    attributes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    attributes: tuple[tuple[str, str], ...] = ()
 
     @property
     def asks_spans(self) -> bool:
@@ -58,7 +57,7 @@ class Query:
             return False
         if self.name and not _like(span.name, self.name):
             return False
-        for key, wanted in self.attributes.items():
+        for key, wanted in self.attributes:
             if key not in span.attributes:
                 return False
             value = span.attributes[key]

@@ -12,6 +12,7 @@
 
 import argparse
 import json
+import os
 
 from oslo_tracing.cmd import filters
 from oslo_tracing.tests.unit.cmd import test_commands
@@ -87,6 +88,8 @@ class FiltersTest(test_commands.CommandTestCase):
             (('--attribute', 'db.namespace=*', '--name', 'GET *'), ''),
             (('--attribute', 'cached=true'), 'a'),
             (('--attribute', 'a=1', '--attribute', 'b=2'), ''),
+            (('--attribute', 'cached=f*', '--attribute', 'cached=t*'), ''),
+            (('--attribute', 'cached=*e', '--attribute', 'cached=t*'), 'a'),
             (('--service', 'glance-api', '--errors', '--name', 'SEL*'), 'b'),
         ):
             self.assertEqual(expected, self._listed(*options), options)
@@ -131,6 +134,35 @@ class FiltersTest(test_commands.CommandTestCase):
             page = stream.read()
         self.assertIn(B, page)
         self.assertNotIn(A, page)
+
+    def _reported(self, *argv):
+        path = f'{self.directory}/page.html'
+        code, out, err = self.run_main(
+            'report', '--source', self.path, '--output', path, *argv
+        )
+        if code:
+            return code, err
+        with open(out.strip()) as stream:
+            page = stream.read()
+        return code, ''.join(each[0] for each in (A, B, C) if each in page)
+
+    def test_the_same_for_one_page(self):
+        for options, expected in (
+            ((), C),
+            (('--errors',), B),
+            (('--name', 'SELECT', '--service', 'nova-*'), A),
+        ):
+            self.assertEqual((0, expected[0]), self._reported(*options))
+        code, err = self._reported('--service', 'cinder')
+        self.assertEqual(2, code)
+        self.assertIn('no traces in', err)
+
+    def test_an_id_and_what_would_not_hold_for_it(self):
+        for options in (('--errors',), ('--all',), ('--tests', self.path)):
+            code, err = self._reported(*options, A)
+            self.assertEqual(1, code, options)
+            self.assertIn('ids', err)
+            self.assertFalse(os.path.exists(f'{self.directory}/page.html'))
 
     def test_how_long_ago(self):
         self.assertLess(filters.moment('2h'), filters.moment('1h'))
