@@ -128,6 +128,16 @@ class OneNodeTest(RolesTestCase):
                 self.assertNotIn(b'hunter2', text)
                 self.assertNotIn(token.encode(), text)
 
+    def test_a_program_that_is_not_there_fails_the_job(self):
+        traces = self.demo(self.job, 'controller')
+        self.results(self.job, test_a=('success', traces[0]))
+        told = self.job.hosts['controller']
+        for name in ('collect_traces_command', 'report_traces_command'):
+            known, told[name] = told[name], '/nowhere/oslo-tracing'
+            self.job.run(fails=True)
+            told[name] = known
+        self.job.run()
+
     def test_no_more_is_kept_than_asked_for(self):
         for number in range(4):
             lines = [
