@@ -15,7 +15,8 @@
 It tells times in microseconds and writes names in lower case. What is no
 attribute in OpenTelemetry's sense comes as a tag of a name that
 OpenTelemetry's specification gives it ("OpenTelemetry to Zipkin
-Transformation").
+Transformation"), and an event as the text of an annotation, which is
+``{"name": {"attribute": value}}`` in JSON.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 from typing import Final
 
 from oslo_tracing import attributes as names
+from oslo_tracing.report.sources import _json
 from oslo_tracing.report.sources import _server
 
 _KINDS: Final = ('SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER')
@@ -38,6 +40,14 @@ _NUMBERS: Final = {
     names.SERVER_PORT,
 }
 _NUMBER: Final = re.compile('[0-9]{1,9}', re.ASCII)
+_SECONDS: Final = {names.OPENSTACK_LOCK_HELD, names.OPENSTACK_LOCK_WAIT}
+_SECOND: Final = re.compile(
+    r'[0-9]{1,9}(\.[0-9]{1,20})?(e-[0-9]{1,2})?', re.ASCII
+)
+#: Characters of the longest annotation that is taken for an event's JSON.
+_MAX_EVENT: Final = 256 * 1024
+#: How deep an attribute of an event may nest.
+_MAX_DEPTH: Final = 8
 
 
 class ZipkinSource(_server.ServerSource):
@@ -119,11 +129,7 @@ def _batch(
         'status': {'code': code, 'message': message},
         'attributes': [_attribute(*tag) for tag in tags.items()],
         'events': [
-            {
-                'timeUnixNano': _server.nanoseconds(each.get('timestamp')),
-                'name': each.get('value'),
-            }
-            for each in _server.objects(span.get('annotations'))
+            _event(each) for each in _server.objects(span.get('annotations'))
         ],
     }
     service = _service(span)
@@ -139,7 +145,62 @@ def _batch(
 def _attribute(key: str, value: Any) -> dict[str, Any]:
     if key in _NUMBERS and isinstance(value, str) and _NUMBER.fullmatch(value):
         value = int(value)
+    if key in _SECONDS and isinstance(value, str) and _SECOND.fullmatch(value):
+        value = float(value)
     return _server.attribute(key, value)
+
+
+def _event(annotation: dict[str, Any]) -> dict[str, Any]:
+    value = annotation.get('value')
+    name, attributes = _taken_apart(value) or (value, {})
+    return {
+        'timeUnixNano': _server.nanoseconds(annotation.get('timestamp')),
+        'name': name,
+        'attributes': [
+            {'key': key, 'value': _any_value(held, _MAX_DEPTH)}
+            for key, held in attributes.items()
+        ],
+    }
+
+
+def _taken_apart(value: Any) -> tuple[str, dict[str, Any]] | None:
+    """Return the name and the attributes of an event.
+
+    :param value: of an annotation.
+    :returns: ``None`` where it is not an event's JSON: people's annotations
+        are any text.
+    """
+    # Most are a word: only what looks like an event is parsed.
+    if not isinstance(value, str) or not value.startswith('{'):
+        return None
+    if len(value) > _MAX_EVENT:
+        return None
+    try:
+        # Half a surrogate pair becomes the escape that JSON has for it.
+        found, _ = _json.loads(value.encode('utf-8', 'backslashreplace'))
+    except _json.NotJson:
+        return None
+    if len(found) != 1:
+        return None
+    ((name, attributes),) = found.items()
+    return (name, attributes) if isinstance(attributes, dict) else None
+
+
+def _any_value(value: Any, depth: int) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if depth > 0 and isinstance(value, list):
+        values = [_any_value(each, depth - 1) for each in value]
+        return {'arrayValue': {'values': values}}
+    if depth > 0 and isinstance(value, dict):
+        pairs = [
+            {'key': key, 'value': _any_value(held, depth - 1)}
+            for key, held in value.items()
+        ]
+        return {'kvlistValue': {'values': pairs}}
+    # What nests deeper is no text either, which is told.
+    held: dict[str, Any] = _server.attribute('', value)['value']
+    return held
 
 
 def _service(span: dict[str, Any]) -> Any:
