@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
 import ipaddress
 import re
+import socket
 import ssl
 import time
 from typing import Any
@@ -28,7 +30,8 @@ from oslo_tracing.report.sources import _json
 
 #: Bytes of the longest answer that is read.
 _MAX_ANSWER: Final = 64 * 1024 * 1024
-#: Seconds that the server may stay silent, and that one answer may take.
+#: Seconds that the server may stay silent, and that one request may take
+#: from its connection to the last byte of its answer.
 _SILENCE: Final = 30.0
 _WHOLE: Final = 120.0
 _CHUNK: Final = 256 * 1024
@@ -116,8 +119,11 @@ class Client:
         address = self._path + path
         if query:
             address += '?' + urllib.parse.urlencode(query)
+        until = time.monotonic() + _WHOLE
         connection = self._connection()
         try:
+            connection.connect()
+            connection.sock = _Socket(connection.sock, until)
             connection.request('GET', address, headers=self._headers)
             # Zipkin counts on six bytes for U+2028, writes three, and fills
             # its answer up with NULs.
@@ -149,7 +155,6 @@ class Client:
         )
 
     def _read(self, connection: http.client.HTTPConnection) -> bytes:
-        until = time.monotonic() + _WHOLE
         with connection.getresponse() as response:
             if response.status == 404:
                 raise NotFound('it answered 404')
@@ -171,8 +176,65 @@ class Client:
                     raise NoAnswer(
                         f'its answer is over {_MAX_ANSWER >> 20} MiB'
                     )
-                if time.monotonic() > until:
-                    raise TimeoutError
             if response.length:
                 raise NoAnswer('its answer is cut short')
         return bytes(answer)
+
+
+class _Socket:
+    """A socket with an end in time; ``http.client`` takes it for one.
+
+    A time-out of a socket is for each read of it anew, and one line of a
+    header is as many reads as the server likes: whoever sends a byte now and
+    then would never be given up.
+
+    :param connected: the socket.
+    :param until: when the request ends, by ``time.monotonic()``.
+    """
+
+    def __init__(self, connected: socket.socket, until: float) -> None:
+        self._connected = connected
+        self._until = until
+
+    def sendall(self, data: Any) -> None:
+        """Send all of it.
+
+        :raises OSError: when that is not possible, or takes too long.
+        """
+        _in_time(self._connected, self._until)
+        self._connected.sendall(data)
+
+    def makefile(self, *_args: Any, **_kwargs: Any) -> io.BufferedReader:
+        """Return a file to read the answer from, also after ``close()``."""
+        return io.BufferedReader(_Reader(self._connected, self._until))
+
+    def close(self) -> None:
+        """Close it, once the answer's file is closed."""
+        self._connected.close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, connected: socket.socket, until: float) -> None:
+        super().__init__()
+        self._connected = connected
+        self._until = until
+        self._file = connected.makefile('rb', buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        _in_time(self._connected, self._until)
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        # A socket stays open for as long as a file of it does.
+        self._file.close()
+        super().close()
+
+
+def _in_time(connected: socket.socket, until: float) -> None:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    connected.settimeout(min(_SILENCE, left))
