@@ -62,7 +62,8 @@ class Watch:
         self._check = check
         self._files = _absolute(_sources.files(conf))
         self._dirs = _absolute(_sources.directories(conf))
-        self._defaults = self._own_defaults()
+        # Those that `set_default()` was called with, by the service.
+        self._defaults = self._told('default')
         self._seen = self._stamps()
         self._next = time.monotonic() + INTERVAL
         self._pid = os.getpid()
@@ -140,15 +141,21 @@ class Watch:
             default_config_files=self._files,
             default_config_dirs=self._dirs,
         )
+        for name, value in self._told('override').items():
+            fresh.set_override(name, value, group=opts.GROUP.name)
         return fresh
 
-    def _own_defaults(self) -> dict[str, Any]:
-        """Return what ``set_default()`` was called with, by the service."""
+    def _told(self, how: str) -> dict[str, Any]:
+        """Return values that are in no file.
+
+        :param how: ``default`` or ``override``, as ``set_default()`` or
+            ``set_override()`` was called.
+        """
         found = {}
         for name in settings_module.MUTABLE:
-            info = self._conf._get_opt_info(name, opts.GROUP.name)
-            if 'default' in info:
-                found[name] = info['default']
+            info: Any = self._conf._get_opt_info(name, opts.GROUP.name)
+            if how in info:
+                found[name] = info[how]
         return found
 
     def _stamps(self) -> list[tuple[str, int, int, int]]:

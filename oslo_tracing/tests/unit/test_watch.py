@@ -76,6 +76,24 @@ class WatchTest(base.TestCase):
         self.assertEqual(0, self._trace(recorder))
         self.assertIn('[tracing] sample_ratio is now 0.0', self.log.output)
 
+    def test_what_the_service_has_overridden_stays(self):
+        conf, recorder = self._set_up()
+        conf.set_override('sample_ratio', 0.0, group='tracing')
+        conf.mutate_config_files()
+        for text, override, expected in (
+            ('db_spans = slow', 0.0, 0),
+            ('sample_ratio = 0.5', 1.0, 20),
+            ('sample_ratio = 0.0', None, 0),
+        ):
+            if override is None:
+                conf.clear_override('sample_ratio', group='tracing')
+            else:
+                conf.set_override('sample_ratio', override, group='tracing')
+            self._write(text)
+            self.now += watch.INTERVAL
+            self._trace(recorder)
+            self.assertEqual(expected, self._trace(recorder), text)
+
     def test_mutate_with_a_bad_value_keeps_the_old_one(self):
         conf, recorder = self._set_up('sample_ratio = 0.0')
         self._write('sample_ratio = lots')
