@@ -17,8 +17,11 @@ The Trace Event Format, complete events ("ph": "X").
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator
+import heapq
 import json
+import math
 from typing import Any
 
 from oslo_tracing.report import model
@@ -46,50 +49,109 @@ def render(traces: list[model.Trace]) -> Iterator[str]:
 
 def _events(traces: list[model.Trace]) -> Iterator[dict[str, Any]]:
     services: dict[str, int] = {}
-    rows: dict[int, list[list[int]]] = {}
-    for trace in traces:
-        for span in trace.spans:
-            if span.service not in services:
-                number = services[span.service] = len(services) + 1
-                yield {
-                    'ph': 'M',
-                    'name': 'process_name',
-                    'pid': number,
-                    'args': {'name': span.service or '(no service)'},
-                }
-            process = services[span.service]
-            row = _row(rows.setdefault(process, []), span)
+    rows: dict[int, _Rows] = collections.defaultdict(_Rows)
+    for span in _outer_first(traces):
+        if span.service not in services:
+            number = services[span.service] = len(services) + 1
             yield {
-                'ph': 'X',
-                'name': span.name,
-                'cat': span.kind.lower(),
-                'pid': process,
-                'tid': row,
-                'ts': span.start / 1000,
-                'dur': span.duration / 1000,
-                'args': {
-                    'trace': span.trace_id,
-                    'span': span.span_id,
-                    'status': span.status,
-                    **{str(k): _plain(v) for k, v in span.attributes.items()},
-                },
+                'ph': 'M',
+                'name': 'process_name',
+                'pid': number,
+                'args': {'name': span.service or '(no service)'},
             }
+        process = services[span.service]
+        yield {
+            'ph': 'X',
+            'name': span.name,
+            'cat': span.kind.lower(),
+            'pid': process,
+            'tid': rows[process].place(span.start, span.start + span.duration),
+            'ts': span.start / 1000,
+            'dur': span.duration / 1000,
+            'args': {
+                'trace': span.trace_id,
+                'span': span.span_id,
+                'status': span.status,
+                **{str(k): _plain(v) for k, v in span.attributes.items()},
+            },
+        }
 
 
-def _row(rows: list[list[int]], span: model.Span) -> int:
-    """Return the first row in which a span stands inside of, or after, all.
+def _outer_first(traces: list[model.Trace]) -> list[model.Span]:
+    """Return the spans of all traces by start, the longest first.
 
-    Each row keeps the ends of the spans that are open in it.
+    So no span comes after one that it holds, whichever traces they are of.
     """
-    end = span.start + span.duration
-    for number, ends in enumerate(rows):
-        while ends and ends[-1] <= span.start:
-            ends.pop()
-        if not ends or end <= ends[-1]:
-            ends.append(end)
-            return number
-    rows.append([end])
-    return len(rows) - 1
+    return sorted(
+        (span for trace in traces for span in trace.spans),
+        key=lambda span: (span.start, -span.duration),
+    )
+
+
+class _Rows:
+    """The threads of one process.
+
+    In each, every span stands inside of, or after, all that came before it.
+    They are kept below a tree that knows the most room in each half, quarter
+    and so on of them: a service of n spans at once has n rows, and a look at
+    each of them for each span takes minutes from some ten thousand up.
+    """
+
+    def __init__(self) -> None:
+        #: The ends of the spans that are open in each row, the inmost last.
+        self._open: list[list[int]] = [[]]
+        #: The same ends with the numbers of their rows, the next one first.
+        self._ends: list[tuple[int, int]] = []
+        #: Until when a span may last, as a binary tree: in each row in the
+        #: second half, and at n the later of 2 n and 2 n + 1. 0 is unused.
+        self._room: list[float] = [math.inf, math.inf]
+
+    def place(self, start: int, end: int) -> int:
+        """Return the first row that has room for a span.
+
+        :param start: not before that of the span placed last.
+        """
+        self._close(start)
+        if self._room[1] < end:
+            self._double()
+        row = self._first(end)
+        self._open[row].append(end)
+        heapq.heappush(self._ends, (end, row))
+        self._tell_room(row)
+        return row
+
+    def _close(self, now: int) -> None:
+        while self._ends and self._ends[0][0] <= now:
+            _, row = heapq.heappop(self._ends)
+            self._open[row].pop()
+            self._tell_room(row)
+
+    def _double(self) -> None:
+        count = len(self._open)
+        self._open += [[] for _ in range(count)]
+        rows = [*self._room[count:], *[math.inf] * count]
+        self._room = [math.inf] * len(rows) + rows
+        for node in range(len(rows) - 1, 0, -1):
+            self._sum_up(node)
+
+    def _first(self, end: int) -> int:
+        node = 1
+        while node < len(self._open):
+            node *= 2
+            if self._room[node] < end:
+                node += 1
+        return node - len(self._open)
+
+    def _tell_room(self, row: int) -> None:
+        ends = self._open[row]
+        node = len(self._open) + row
+        self._room[node] = ends[-1] if ends else math.inf
+        while node > 1:
+            node //= 2
+            self._sum_up(node)
+
+    def _sum_up(self, node: int) -> None:
+        self._room[node] = max(self._room[2 * node], self._room[2 * node + 1])
 
 
 def _plain(value: Any) -> Any:

@@ -11,10 +11,30 @@
 # under the License.
 
 import json
+import random
 
+from oslo_tracing.report import model
 from oslo_tracing.report.render import chrome
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.report import maker
+
+
+def _by_a_scan(spans):
+    """The first row in which each stands inside of, or after, all others."""
+    rows, found = [], []
+    for span in sorted(spans, key=lambda each: (each.start, -each.duration)):
+        for row in rows:
+            if all(
+                before.end <= span.start or span.end <= before.end
+                for before in row
+            ):
+                break
+        else:
+            row = []
+            rows.append(row)
+        row.append(span)
+        found.append((span.name, rows.index(row)))
+    return dict(found)
 
 
 class ChromeTest(base.TestCase):
@@ -25,6 +45,10 @@ class ChromeTest(base.TestCase):
     def _events(self):
         document = json.loads('\n'.join(chrome.render([self.make.trace()])))
         return document['traceEvents']
+
+    def _rows(self, *traces):
+        events = json.loads('\n'.join(chrome.render(traces)))['traceEvents']
+        return {e['name']: e['tid'] for e in events if e['ph'] == 'X'}
 
     def test_a_service_is_a_process(self):
         root = self.make.span('POST', 1, 5, kind='SERVER')
@@ -52,6 +76,45 @@ class ChromeTest(base.TestCase):
         rows = {e['name']: e['tid'] for e in self._events() if e['ph'] == 'X'}
 
         self.assertEqual({'root': 0, 'a': 0, 'b': 1, 'c': 0, 'd': 0}, rows)
+
+    def test_what_overlaps_in_another_trace_is_on_a_row_of_its_own(self):
+        root = self.make.span('A', 0, 10)
+        self.make.span('B', 20, 30, root)
+        other = maker.Maker()
+        other.span('C', 5, 15)
+        other.span('D', 21, 22)
+
+        rows = self._rows(
+            self.make.trace(), model.Trace('b' * 32, other.spans)
+        )
+
+        self.assertEqual({'A': 0, 'B': 0, 'C': 1, 'D': 0}, rows)
+
+    def test_of_spans_that_start_together_the_longer_is_outside(self):
+        self.make.span('inner', 0, 5)
+        self.make.span('outer', 0, 10)
+
+        self.assertEqual(
+            [('outer', 0), ('inner', 0)],
+            list(self._rows(self.make.trace()).items()),
+        )
+
+    def test_each_row_is_the_first_that_has_room(self):
+        choice = random.Random(1)
+        for most in (2, 10, 40):
+            spans = [maker.Maker(), maker.Maker()]
+            for number in range(200):
+                start = choice.randrange(100)
+                spans[number % 2].span(
+                    str(number), start, start + choice.randrange(most)
+                )
+            one, two = (each.spans for each in spans)
+
+            rows = self._rows(
+                model.Trace('a' * 32, one), model.Trace('b' * 32, two)
+            )
+
+            self.assertEqual(_by_a_scan([*one, *two]), rows)
 
     def test_values_that_json_has_not(self):
         self.make.span(
