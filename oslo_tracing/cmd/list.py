@@ -79,6 +79,14 @@ class List(common.Rows):
         return _COLUMNS, self.cells(parsed_args, rows)
 
 
+class _TwoDecimals(float):
+    """A number that a table shows as text, but sorts as what it is."""
+
+    def __str__(self) -> str:
+        """Return what the cell shows."""
+        return f'{self:.2f}'
+
+
 def _row(each: summary.Summary) -> tuple[Any, ...]:
     return (
         each.trace_id,
@@ -94,7 +102,7 @@ def _row(each: summary.Summary) -> tuple[Any, ...]:
 
 def _table_row(each: summary.Summary) -> tuple[Any, ...]:
     row = list(_row(each))
-    row[5] = f'{row[5]:.2f}'
+    row[5] = _TwoDecimals(row[5])
     services = sorted(each.services)
     if len(services) > _MOST_SERVICES:
         some = ', '.join(services[:_MOST_SERVICES])

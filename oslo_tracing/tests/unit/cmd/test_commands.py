@@ -309,6 +309,43 @@ class ListTest(CommandTestCase):
             roots('--sort-column', 'Root', '--sort-ascending'),
         )
 
+    def test_durations_are_sorted_as_numbers_in_every_format(self):
+        self.write(
+            *[
+                data.line(
+                    'x', data.span(1, took=took, trace_id=f'{took:032x}')
+                )
+                for took in (9, 100, 20, 3)
+            ]
+        )
+
+        def durations(formatter):
+            _, out, _ = self.run_main(
+                *('list', '--source', self.path, '-f', formatter),
+                *('--sort-column', 'Duration ms', '-c', 'Duration ms'),
+            )
+            return out
+
+        self.assertEqual(
+            '+-------------+\n'
+            '| Duration ms |\n'
+            '+-------------+\n'
+            '| 3.00        |\n'
+            '| 9.00        |\n'
+            '| 20.00       |\n'
+            '| 100.00      |\n'
+            '+-------------+\n',
+            durations('table'),
+        )
+        self.assertEqual('3.0\n9.0\n20.0\n100.0\n', durations('value'))
+        self.assertEqual(
+            ['3.0', '9.0', '20.0', '100.0'], durations('csv').split()[2:]
+        )
+        self.assertEqual(
+            [3.0, 9.0, 20.0, 100.0],
+            [row['Duration ms'] for row in json.loads(durations('json'))],
+        )
+
     def test_the_table_names_three_services(self):
         self.write(
             *[
