@@ -22,6 +22,7 @@ from typing import TextIO
 
 from oslo_tracing import _printable
 from oslo_tracing.cmd import common
+from oslo_tracing.report.analysis import clock
 from oslo_tracing.report import model
 from oslo_tracing.report.render import text
 from oslo_tracing.report.render import tree
@@ -98,11 +99,14 @@ class Show(common.Reader):
         style = _style(out)
         if len(traces) > 1:
             out.write(f'{len(traces)} traces belong to this request.\n\n')
+        # Sources know no order but that of the clocks as they are.
+        starts = {trace.trace_id: _start(trace) for trace in traces}
+        traces = sorted(traces, key=lambda trace: starts[trace.trace_id])
         for number, trace in enumerate(traces):
             since = None
             if number:
                 out.write('\n')
-                since = traces[0].start
+                since = starts[traces[0].trace_id]
             for line in tree.render(
                 trace,
                 style,
@@ -111,6 +115,11 @@ class Show(common.Reader):
                 since=since,
             ):
                 out.write(line + '\n')
+
+
+def _start(trace: model.Trace) -> int:
+    start, _end = clock.extent(trace, clock.of(trace))
+    return start
 
 
 def _style(out: TextIO) -> text.Style:

@@ -46,6 +46,8 @@ class Analysis:
     """All that was found out about one trace.
 
     :param clock: how far the clocks of its hosts are apart.
+    :param start: when it started, by the clock of its root.
+    :param duration: nanoseconds from then to the last end, by that clock.
     :param path: what its end waited for, by time.
     :param own: of each span the nanoseconds in which no child of it ran.
     :param shares: the same, added up by service and kind.
@@ -54,6 +56,8 @@ class Analysis:
     """
 
     clock: clocks.Clock
+    start: int
+    duration: int
     path: list[critical_path.Step]
     own: dict[model.Span, int]
     shares: list[times.Share]
@@ -68,7 +72,8 @@ def analyse(trace: model.Trace) -> Analysis:
     """
     clock = clocks.of(trace)
     own = times.self_times(trace, clock)
-    least = max(_GAP_LEAST, int(trace.duration * _GAP_SHARE))
+    start, end = clocks.extent(trace, clock)
+    least = max(_GAP_LEAST, int((end - start) * _GAP_SHARE))
     found = itertools.chain(
         failures.first_error(trace),
         waits.deadlocks(trace),
@@ -78,7 +83,7 @@ def analyse(trace: model.Trace) -> Analysis:
         waits.retries(trace),
         waits.locks(trace),
         waits.queues(trace, clock),
-        _gaps(trace, clock, least),
+        _gaps(trace, clock, start, least),
         failures.unanswered(trace),
         failures.orphans(trace),
         waits.clock_skew(trace, clock),
@@ -86,6 +91,8 @@ def analyse(trace: model.Trace) -> Analysis:
     kept, left_out = _longest(list(found))
     return Analysis(
         clock=clock,
+        start=start,
+        duration=end - start,
         path=critical_path.critical_path(trace, clock),
         own=own,
         shares=times.shares(own),
@@ -95,14 +102,14 @@ def analyse(trace: model.Trace) -> Analysis:
 
 
 def _gaps(
-    trace: model.Trace, clock: clocks.Clock, least: int
+    trace: model.Trace, clock: clocks.Clock, start: int, least: int
 ) -> list[findings.Finding]:
     return [
         findings.Finding(
             findings.GAP,
             f'nothing is recorded for {findings.length(gap.duration)} in '
             f'{findings.named(gap.span)}, from '
-            f'{findings.length(gap.start - trace.start)} after the start on'
+            f'{findings.length(gap.start - start)} after the start on'
             + (
                 f', save for {findings.length(gap.statements)} of SQL '
                 'without spans'

@@ -69,6 +69,18 @@ def of(trace: model.Trace) -> Clock:
     return clock
 
 
+def extent(trace: model.Trace, clock: Clock) -> tuple[int, int]:
+    """Return when a trace starts and when it ends, by the clock of its root.
+
+    :param trace: any trace; one of nothing starts and ends at 0.
+    :param clock: of that trace.
+    """
+    return (
+        min(map(clock.start, trace.spans), default=0),
+        max(map(clock.end, trace.spans), default=0),
+    )
+
+
 def _host(span: model.Span) -> object:
     return span.resource.attributes.get(names.HOST_NAME)
 

@@ -21,6 +21,7 @@ from typing import Final
 
 from oslo_tracing import _printable
 from oslo_tracing import attributes as names
+from oslo_tracing.report.analysis import clock as clocks
 from oslo_tracing.report import model
 from oslo_tracing.report.render import text as texts
 from oslo_tracing.report import sums
@@ -65,7 +66,8 @@ def render(
     :param expand: give each of many like spans in a row its own line.
     :param attributes: tell those of each span below its line; it has one
         of its own then.
-    :param since: start of an earlier trace shown before, in nanoseconds.
+    :param since: start of an earlier trace shown before, in nanoseconds, by
+        the clock of its root.
     :returns: lines without newlines; safe to print.
     """
     return _Tree(trace, style, expand, attributes).lines(since)
@@ -87,8 +89,9 @@ class _Tree:
         self._fold_from = len(trace.spans) + 1 if expand else _FOLDED_FROM
         self._services = trace.services
         self._colours = texts.service_colours(list(self._services))
-        self._start = trace.start
-        self._duration = trace.duration
+        self._clock = clocks.of(trace)
+        self._start, end = clocks.extent(trace, self._clock)
+        self._duration = end - self._start
 
     def lines(self, since: int | None) -> Iterator[str]:
         yield from self._header(since)
@@ -142,6 +145,11 @@ class _Tree:
             started += f', {later} after the first'
         facts.append(('Started', started, ''))
         facts.append(('Duration', texts.length(self._duration), ''))
+        corrected = len(self._clock.offsets)
+        if corrected:
+            count = _number(corrected, 'span')
+            text = f'differ, the times of {count} are corrected'
+            facts.append(('Clocks', text, ''))
         spans = str(len(trace.spans))
         if trace.duplicates:
             spans += f' ({trace.duplicates} more came twice)'
@@ -262,8 +270,9 @@ class _Tree:
         span = row.spans[0]
         duration = sum(each.duration for each in row.spans)
         share = duration / self._duration if self._duration else 1.0
+        start = self._clock.start(span) - self._start
         numbers = (
-            f'{texts.milliseconds(span.start - self._start):>{_START}}'
+            f'{texts.milliseconds(start):>{_START}}'
             f'{texts.milliseconds(duration):>{_DURATION}}'
             f'{share:>{_SHARE}.1%}  '
         )

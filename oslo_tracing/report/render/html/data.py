@@ -55,7 +55,7 @@ def of_trace(
         parent = trace.parent(span) if depth else None
         places[span] = len(spans)
         spans.append(
-            _span(span, trace, analysis)
+            _span(span, analysis)
             | {
                 'p': -1 if parent is None else places[parent],
                 'z': depth,
@@ -68,8 +68,8 @@ def of_trace(
         'id': trace.trace_id,
         'request': _name(trace.request_id or ''),
         'caller': _name(trace.global_request_id or ''),
-        'start': trace.start // 1_000_000,
-        'duration': trace.duration,
+        'start': analysis.start // 1_000_000,
+        'duration': analysis.duration,
         'services': [
             {'name': _name(service), 'spans': trace.services[service]}
             for service in services
@@ -81,8 +81,8 @@ def of_trace(
         'path': [
             [
                 places[step.span],
-                step.start - trace.start,
-                step.end - trace.start,
+                step.start - analysis.start,
+                step.end - analysis.start,
                 int(step.on_the_way),
             ]
             for step in analysis.path
@@ -166,15 +166,13 @@ def _trace_of(
     }
 
 
-def _span(
-    span: model.Span, trace: model.Trace, analysis: analyses.Analysis
-) -> dict[str, Any]:
+def _span(span: model.Span, analysis: analyses.Analysis) -> dict[str, Any]:
     clock = analysis.clock
     made: dict[str, Any] = {
         'i': span.span_id,
         'n': _name(span.name),
         'k': span.kind.lower(),
-        't': clock.start(span) - trace.start,
+        't': clock.start(span) - analysis.start,
         'd': span.duration,
         'o': analysis.own[span],
         'a': _mapping(span.attributes),
@@ -205,7 +203,9 @@ def _span(
         made['v'] = [
             {
                 'n': _name(event.name),
-                't': event.time + clock.offsets.get(span, 0) - trace.start,
+                't': (
+                    event.time + clock.offsets.get(span, 0) - analysis.start
+                ),
                 'a': _mapping(event.attributes),
             }
             for event in span.events[:_MAX_ITEMS]

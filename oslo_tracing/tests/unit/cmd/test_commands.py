@@ -134,6 +134,41 @@ class ShowTest(CommandTestCase):
 
         self.assertEqual((0, ''), (code, err))
 
+    def test_the_oldest_is_first_by_corrected_clocks(self):
+        asked = 'req-00000000-0000-4000-8000-000000000001'
+        ids = {'openstack.global_request_id': asked}
+        elsewhere = data.document(
+            'glance',
+            data.span(
+                2, 1, 'answer', -3_600_000, 60, kind=2, trace_id='b' * 32
+            ),
+        )
+        elsewhere['resourceSpans'][0]['resource']['attributes'].append(
+            data.attribute('host.name', 'two')
+        )
+        self.write(
+            data.line(
+                'nova',
+                data.span(1, None, 'first', attributes=ids),
+                data.span(
+                    1,
+                    None,
+                    'second',
+                    1500,
+                    100,
+                    kind=3,
+                    trace_id='b' * 32,
+                    attributes=ids,
+                ),
+            ),
+            json.dumps(elsewhere) + '\n',
+        )
+
+        _, out, _ = self.run_main('show', '--source', self.path, asked)
+
+        self.assertIn(', 1.50 s after the first\n', out)
+        self.assertLess(out.index('nova: first'), out.index('nova: second'))
+
     def test_traces_of_one_global_request_id_are_shown_together(self):
         asked = 'req-00000000-0000-4000-8000-000000000001'
         ids = {'openstack.global_request_id': asked}

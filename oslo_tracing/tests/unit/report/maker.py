@@ -60,3 +60,31 @@ class Maker:
 
     def trace(self):
         return model.Trace(TRACE, self.spans)
+
+    def across_hosts(self, shift):
+        """Make a request of 100 ms that another host answers.
+
+        :param shift: by how much the clock of the other one is ahead.
+        """
+        root = self.span('GET', 0, 100, kind='SERVER')
+        call = self.span('call', 10, 90, root, kind='CLIENT')
+        answer = self.span(
+            'answer',
+            shift + 20,
+            shift + 80,
+            call,
+            kind='SERVER',
+            service='glance',
+            host='two',
+            events=(model.Event('half', (shift + 50) * MS),),
+        )
+        for name, start, end in (('early', 20, 25), ('late', 70, 80)):
+            self.span(
+                name,
+                shift + start,
+                shift + end,
+                answer,
+                service='glance',
+                host='two',
+            )
+        return self.trace()

@@ -236,6 +236,26 @@ class AnalyseTest(base.TestCase):
             finding.text,
         )
 
+    def test_what_is_long_is_told_by_corrected_clocks(self):
+        for shift in (-3_600_000, 0, 3_600_000):
+            with self.subTest(shift=shift):
+                make = maker.Maker()
+
+                found = analysis.analyse(make.across_hosts(shift))
+
+                self.assertEqual(0, found.start)
+                self.assertEqual(100 * maker.MS, found.duration)
+                gap = next(
+                    each
+                    for each in found.findings
+                    if each.kind == findings.GAP
+                )
+                self.assertEqual(
+                    'nothing is recorded for 45.0 ms in glance: answer, '
+                    'from 25.0 ms after the start on',
+                    gap.text,
+                )
+
     def test_many_findings_of_a_kind_are_bounded(self):
         root = self.make.span('POST', 0, 1000, kind='SERVER')
         for number in range(25):

@@ -90,3 +90,18 @@ class ClockTest(base.TestCase):
         (finding,) = waits.clock_skew(trace, found)
         self.assertIn('the clock of two is off by about 10.0 ms', finding.text)
         self.assertEqual((build,), finding.spans)
+
+    def test_a_trace_starts_and_ends_by_the_clock_of_its_root(self):
+        for shift in (-3_600_000, 0, 3_600_000):
+            with self.subTest(shift=shift):
+                make = maker.Maker()
+                trace = make.across_hosts(shift)
+
+                found = clock.extent(trace, clock.of(trace))
+
+                self.assertEqual((0, 100 * maker.MS), found)
+
+    def test_a_trace_of_nothing_has_no_extent(self):
+        trace = self.make.trace()
+
+        self.assertEqual((0, 0), clock.extent(trace, clock.of(trace)))

@@ -18,6 +18,7 @@ from oslo_tracing.report.render import tree
 from oslo_tracing.report.sources import otlp
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.report import data
+from oslo_tracing.tests.unit.report import maker
 
 ASCII = text.Style(unicode=False)
 
@@ -325,6 +326,20 @@ class TreeTest(base.TestCase):
             'Started   2026-11-20T16:40:00.000Z, 1.50 s after the first',
             lines,
         )
+
+    def test_times_are_those_of_corrected_clocks(self):
+        expected = _rendered(maker.Maker().across_hosts(0))
+        self.assertIn('Duration  100.00 ms', expected)
+        self.assertNotIn('Clocks', '\n'.join(expected))
+
+        for shift in (-3_600_000, 3_600_000):
+            with self.subTest(shift=shift):
+                lines = _rendered(maker.Maker().across_hosts(shift))
+
+                told = 'Clocks    differ, the times of 3 spans are corrected'
+                self.assertIn(told, lines)
+                lines.remove(told)
+                self.assertEqual(expected, lines)
 
     def test_spans_that_came_twice_are_told(self):
         self.assertIn(

@@ -286,6 +286,16 @@ class PageTest(base.TestCase):
 
         self.assertEqual([], told['findings'])
 
+    def test_times_are_those_of_corrected_clocks(self):
+        expected = _times(maker.Maker().across_hosts(0))
+        self.assertEqual((0, 100 * maker.MS), expected[:2])
+
+        for shift in (-3_600_000, 3_600_000):
+            with self.subTest(shift=shift):
+                trace = maker.Maker().across_hosts(shift)
+
+                self.assertEqual(expected, _times(trace))
+
 
 class IndexTest(base.TestCase):
     def test_it_leads_to_the_pages(self):
@@ -301,6 +311,19 @@ class IndexTest(base.TestCase):
         (trace,) = elements.data()['traces']
         self.assertEqual('trace-a.html', trace['page'])
         self.assertEqual(len(HOSTILE), trace['spans'])
+
+
+def _times(trace):
+    told = _Elements(html.page(trace)).data()
+    return (
+        told['start'],
+        told['duration'],
+        sorted(
+            (span['t'], [event['t'] for event in span.get('v', ())])
+            for span in told['spans']
+        ),
+        [step[1:] for step in told['path']],
+    )
 
 
 def _sha256(text):
