@@ -147,8 +147,8 @@ class Transactions:
 
         def make(original: Callable[..., Any]) -> Callable[..., Any]:
             def end(dialect: Any, dbapi_connection: Any) -> Any:
-                engine = self._take(dbapi_connection) if marks else None
-                if engine is None:
+                mark = self._take(dbapi_connection) if marks else None
+                if mark is None:
                     return original(dialect, dbapi_connection)
                 parent = _current.context()
                 started = time.time_ns()
@@ -157,9 +157,11 @@ class Transactions:
                     return original(dialect, dbapi_connection)
                 except BaseException as error:
                     failure = error
+                    if operation == 'COMMIT':
+                        self._put_back(dbapi_connection, mark)
                     raise
                 finally:
-                    self._record(facts, engine, parent, started, failure)
+                    self._record(facts, mark.engine, parent, started, failure)
                     # It has a traceback that leads to this frame.
                     del failure
 
@@ -167,8 +169,8 @@ class Transactions:
 
         return make
 
-    def _take(self, dbapi_connection: Any) -> _sql_engines.Engine | None:
-        """Return the engine where a span is wanted, and forget the mark."""
+    def _take(self, dbapi_connection: Any) -> _Mark | None:
+        """Remove the mark, and return it where a span is wanted."""
         try:
             info = getattr(dbapi_connection, 'info', None)
             # Somebody may hand over the driver's own connection.
@@ -176,16 +178,23 @@ class Transactions:
                 return None
             if info[_WROTE].owner is not self:
                 return None
-            engine: _sql_engines.Engine = info.pop(_WROTE).engine
+            mark: _Mark = info.pop(_WROTE)
             if not _current.is_span_sampled(_current.span()):
                 return None
-            return None if context.is_suppressed() else engine
+            return None if context.is_suppressed() else mark
         except NotImplementedError:
             # So says SQLAlchemy's stand-in for a connection just made.
             return None
         except Exception:
             _guard.report('starting the span of a transaction')
             return None
+
+    def _put_back(self, dbapi_connection: Any, mark: _Mark) -> None:
+        """Note that what a COMMIT did not keep is still to be undone."""
+        try:
+            dbapi_connection.info[_WROTE] = mark
+        except Exception:
+            _guard.report('noting that a transaction wrote')
 
     def _record(
         self,

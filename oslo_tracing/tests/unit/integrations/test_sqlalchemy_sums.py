@@ -190,6 +190,7 @@ class SummaryTest(TestCase):
             if s.status.status_code is trace.StatusCode.ERROR
         ]
         self.assertEqual(['COMMIT'], failed)
+        self.assertEqual(1, self.sums()[2]['ROLLBACK'])
 
     def test_each_span_has_the_sums_of_its_own_statements(self):
         with self.request(), self.engine.connect() as conn:

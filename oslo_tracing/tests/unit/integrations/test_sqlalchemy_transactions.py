@@ -225,6 +225,70 @@ class TransactionTest(database.TestCase):
         )
         self.assertNotIn('FOREIGN', self.everything_said())
 
+    def test_what_a_failing_commit_leaves_is_rolled_back(self):
+        event.listen(
+            self.engine,
+            'connect',
+            lambda raw, record: raw.execute('PRAGMA foreign_keys = ON'),
+        )
+        self.engine.dispose()
+        with self.engine.begin() as conn:
+            conn.execute(text(database.DEFERRED))
+
+        def fail():
+            with self.engine.begin() as conn:
+                conn.execute(text('INSERT INTO links VALUES (4711)'))
+
+        with self.request():
+            self.assertRaises(sqlalchemy.exc.IntegrityError, fail)
+            with self.engine.begin() as conn:
+                conn.execute(select(INSTANCES))
+        self.assertEqual(
+            ['INSERT links', 'COMMIT', 'ROLLBACK', 'SELECT instances'],
+            self.sql_names(),
+        )
+        self.assertEqual(
+            trace.StatusCode.UNSET, self.sql()[2].status.status_code
+        )
+
+    def test_only_a_failed_commit_leaves_something_to_end(self):
+        class Connection(sqlite3.Connection):
+            def commit(connection):
+                raise sqlite3.OperationalError('locked')
+
+            def rollback(connection):
+                if failing:
+                    raise sqlite3.OperationalError('locked')
+                super().rollback()
+
+        engine = self.make_engine(
+            self.engine.url, connect_args={'factory': Connection}
+        )
+        failing = []
+        wanted = sqlalchemy.exc.OperationalError
+        with self.request(), engine.connect() as conn:
+            raw = conn.connection
+            self._insert(conn)
+            self.assertRaises(wanted, conn.commit)
+            conn.rollback()
+            engine.dialect.do_rollback(raw)
+            engine.dialect.do_rollback(raw)
+            self._insert(conn)
+            failing.append(True)
+            self.assertRaises(wanted, conn.rollback)
+            failing.clear()
+            engine.dialect.do_rollback(raw)
+        self.assertEqual(
+            [
+                'INSERT instances',
+                'COMMIT',
+                'ROLLBACK',
+                'INSERT instances',
+                'ROLLBACK',
+            ],
+            self.sql_names(),
+        )
+
     def test_a_failing_commit_that_cannot_be_described_has_a_span(self):
         class Odd(Exception):
             @property
