@@ -38,6 +38,38 @@ How = tuple[
 
 _ERROR = trace.StatusCode.ERROR
 
+#: What ends work from outside, or by its own wish, and is no Exception. By
+#: name: neither asyncio nor greenlet is imported for it.
+_LEAVING = frozenset(
+    (
+        ('builtins', 'GeneratorExit'),
+        ('builtins', 'KeyboardInterrupt'),
+        ('builtins', 'SystemExit'),
+        ('asyncio.exceptions', 'CancelledError'),
+        ('greenlet', 'GreenletExit'),
+    )
+)
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether work that ended by an exception has failed.
+
+    So it has also where that is no Exception, as a Timeout of eventlet.
+
+    :param error: what was raised.
+    """
+    try:
+        # Not isinstance(): that asks the error what its class is.
+        if issubclass(type(error), Exception):
+            return True
+        for kind in type(error).__mro__:
+            # A class may say anything is its module, also what has no hash.
+            if (str(kind.__module__), kind.__name__) in _LEAVING:
+                return False
+    except Exception:
+        _guard.report('recording an exception')
+    return True
+
 
 def record_error(
     span: trace.Span,
@@ -151,8 +183,7 @@ class OpenSpan:
         self, kind: Any, error: BaseException | None, trace_back: Any
     ) -> None:
         context.detach(self._token)
-        # Not isinstance(): that asks the error what its class is.
-        if error is not None and issubclass(type(error), Exception):
+        if error is not None and is_failure(error):
             record_error(self._span, error, self._settings)
         _finish(self._span)
 
@@ -238,8 +269,9 @@ class Recorder:
                     resume = functools.partial(generator.throw, thrown)
                 else:
                     resume = functools.partial(generator.send, sent)
-        except Exception as error:
-            record_error(span, error, self._settings)
+        except BaseException as error:
+            if is_failure(error):
+                record_error(span, error, self._settings)
             raise
         finally:
             _finish(span)
@@ -276,8 +308,9 @@ class Recorder:
                     resume = functools.partial(generator.athrow, thrown)
                 else:
                     resume = functools.partial(generator.asend, sent)
-        except Exception as error:
-            record_error(span, error, self._settings)
+        except BaseException as error:
+            if is_failure(error):
+                record_error(span, error, self._settings)
             raise
         finally:
             _finish(span)

@@ -77,8 +77,10 @@ class Roots:
         span, current, token = opened
         try:
             return run(*args, **kwargs)
-        except Exception as error:
-            if type(error).__name__ not in _ENDINGS:
+        except BaseException as error:
+            if type(error).__name__ not in _ENDINGS and (
+                recording.is_failure(error)
+            ):
                 recording.record_error(span, error, self._settings)
             raise
         finally:

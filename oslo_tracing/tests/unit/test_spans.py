@@ -20,10 +20,13 @@ import subprocess
 import sys
 import tracemalloc
 
+import eventlet
 import fixtures
+import greenlet
 from opentelemetry import context as otel_context
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
+import testtools
 
 import oslo_tracing
 from oslo_tracing import context as tracing_context
@@ -176,8 +179,83 @@ class SpansTest(base.TestCase):
         (event,) = spans.named('work').events
         self.assertEqual('no host', event.attributes['exception.message'])
 
+    def _assert_timed_out(self, span):
+        self.assertEqual(trace.StatusCode.ERROR, span.status.status_code)
+        self.assertEqual(
+            'eventlet.timeout.Timeout', span.attributes['error.type']
+        )
+        (event,) = span.events
+        self.assertEqual('exception', event.name)
+
+    def test_a_timeout_of_eventlet_marks_the_span(self):
+        # It is no Exception.
+        error = eventlet.Timeout()
+        self.addCleanup(error.cancel)
+        with testtools.ExpectedException(eventlet.Timeout):
+            with oslo_tracing.span('work', root=True):
+                raise error
+        self._assert_timed_out(self.spans.named('work'))
+
+    def test_a_timeout_of_eventlet_marks_a_generators_span(self):
+        error = eventlet.Timeout()
+        self.addCleanup(error.cancel)
+
+        async def later():
+            items = Volumes().later(2)
+            await items.__anext__()
+            await items.athrow(error)
+
+        with oslo_tracing.span('root', root=True):
+            numbers = Volumes().numbers()
+            next(numbers)
+            self.assertRaises(eventlet.Timeout, numbers.throw, error)
+            self.assertRaises(eventlet.Timeout, asyncio.run, later())
+        for name in ('Volumes.numbers', 'Volumes.later'):
+            self._assert_timed_out(self.spans.named(name))
+
+    def test_an_error_that_is_hard_to_ask_marks_the_span(self):
+        class Odd(BaseException):
+            __module__ = None
+
+        with testtools.ExpectedException(Odd):
+            with oslo_tracing.span('work', root=True):
+                raise Odd
+        self.assertEqual(
+            trace.StatusCode.ERROR,
+            self.spans.named('work').status.status_code,
+        )
+
+    def test_leaving_a_generator_is_no_error(self):
+        async def later(leave):
+            items = Volumes().later(2)
+            await items.__anext__()
+            await items.athrow(leave)
+
+        for leave in (greenlet.GreenletExit, asyncio.CancelledError):
+            self.spans.clear()
+            with oslo_tracing.span('root', root=True):
+                numbers = Volumes().numbers()
+                next(numbers)
+                self.assertRaises(leave, numbers.throw, leave())
+                self.assertRaises(leave, asyncio.run, later(leave()))
+            for name in ('Volumes.numbers', 'Volumes.later'):
+                self.assertEqual(
+                    trace.StatusCode.UNSET,
+                    self.spans.named(name).status.status_code,
+                )
+
     def test_leaving_is_no_error(self):
-        for leave in (KeyboardInterrupt, SystemExit, GeneratorExit):
+        class Killed(greenlet.GreenletExit):
+            pass
+
+        for leave in (
+            KeyboardInterrupt,
+            SystemExit,
+            GeneratorExit,
+            asyncio.CancelledError,
+            greenlet.GreenletExit,
+            Killed,
+        ):
             try:
                 with oslo_tracing.span(leave.__name__, root=True):
                     raise leave

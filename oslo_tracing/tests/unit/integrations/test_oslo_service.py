@@ -13,8 +13,10 @@
 from __future__ import annotations
 
 import threading
+from unittest import mock
 
 import eventlet
+import greenlet
 from opentelemetry import trace
 from oslo_config import cfg
 from oslo_context import context as oslo_context
@@ -27,6 +29,7 @@ from oslo_service import periodic_task
 
 import oslo_tracing
 from oslo_tracing import fixture
+from oslo_tracing.integrations import _periodic
 from oslo_tracing import service
 from oslo_tracing.tests import base
 
@@ -135,6 +138,31 @@ class LoopsTest(base.TestCase):
                 trace.StatusCode.ERROR, span.status.status_code, name
             )
             self.assertEqual('KeyError', span.attributes['error.type'])
+
+    def test_a_timeout_of_eventlet_marks_the_run(self):
+        # It is no Exception, and so the loop does not see it.
+        def run(done):
+            self.spans.clear()
+            roots = _periodic.Roots(
+                mock.Mock(
+                    settings=self.spans.tracing.settings,
+                    tracer=lambda name: trace.get_tracer(name),
+                ),
+                'oslo_service',
+            )
+            times = Times(1, done)
+            self.assertRaises(done, roots.run, times, None, times, (), {})
+            (span,) = self.spans.finished
+            return span
+
+        span = run(eventlet.Timeout)
+        self.assertEqual(trace.StatusCode.ERROR, span.status.status_code)
+        self.assertEqual(
+            'eventlet.timeout.Timeout', span.attributes['error.type']
+        )
+        self.assertEqual(1, len(span.events))
+        span = run(greenlet.GreenletExit)
+        self.assertEqual(trace.StatusCode.UNSET, span.status.status_code)
 
     def test_timers_of_a_group(self):
         for name, (_loops, groups) in BACKENDS.items():
