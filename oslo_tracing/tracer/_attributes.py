@@ -26,6 +26,8 @@ from typing import Final
 
 from opentelemetry.attributes import BoundedAttributes
 
+from oslo_tracing import _guard
+
 #: Of a limit that there is not.
 ENDLESS: Final = sys.maxsize
 
@@ -57,6 +59,19 @@ def is_rough(key: str, value: Any) -> bool:
     return type(value) is int and not _MIN_INT <= value <= _MAX_INT
 
 
+def copied(given: Any) -> tuple[dict[Any, Any], int]:
+    """Return a copy of what a service gives as attributes.
+
+    :returns: that copy, and how many were dropped: one where they cannot be
+        copied, whose mapping may be of the service's own, and raise.
+    """
+    try:
+        return dict(given), 0
+    except Exception:
+        _guard.report('reading the attributes of a span')
+        return {}, 1
+
+
 def taken(
     given: Mapping[str, Any], count: int, length: int
 ) -> tuple[dict[str, Any], int, bool]:
@@ -68,7 +83,9 @@ def taken(
     :returns: that copy, how many were dropped, and whether some are to be
         cleaned before they are exported.
     """
-    found = dict(given)
+    found, unread = copied(given)
+    if unread:
+        return found, unread, True
     if len(found) > count:
         return _as_the_sdk(found, count, length)
     rough = False

@@ -192,7 +192,8 @@ class Span(_ready.Span, _recorded.Recorded):
             return
         shared = self.shared
         if not shared.attributes:
-            self._lose(attributes=len(attributes))
+            given, unread = _attributes.copied(attributes)
+            self._lose(attributes=len(given) + unread)
             return
         found, dropped, rough = _attributes.taken(
             attributes, _attributes.ENDLESS, shared.attribute_length
@@ -229,31 +230,37 @@ class Span(_ready.Span, _recorded.Recorded):
         attributes: types.Attributes = None,
         timestamp: int | None = None,
     ) -> None:
-        if self._ended('add_event'):
-            return
-        shared = self.shared
-        found, dropped, _rough = _attributes.taken(
-            attributes or {}, shared.event_attributes, shared.length
+        self._add_event(
+            name, {} if attributes is None else attributes, timestamp, 0
         )
-        if timestamp is None:
-            timestamp = time.time_ns()
-        self._add(_parts.Event(name, found, timestamp, dropped), shared.events)
 
     def add_link(
         self, context: trace.SpanContext, attributes: types.Attributes = None
     ) -> None:
-        # A link that says nothing is none.
-        if context is None or not (
-            context.is_valid or attributes or context.trace_state
-        ):
+        if context is None:
+            return
+        shared = self.shared
+        given, unread = _attributes.copied(
+            {} if attributes is None else attributes
+        )
+        try:
+            # A link that says nothing is none.
+            if not (
+                context.is_valid or given or unread or context.trace_state
+            ):
+                return
+        except Exception:
+            # It may be anything, also a span.
+            _guard.report('adding a link to a span')
+            if self._end_time is None:
+                self._lose(links=1)
             return
         if self._ended('add_link'):
             return
-        shared = self.shared
         found, dropped, _rough = _attributes.taken(
-            attributes or {}, shared.link_attributes, shared.length
+            given, shared.link_attributes, shared.length
         )
-        self._add(_parts.Link(context, found, dropped), shared.links)
+        self._add(_parts.Link(context, found, dropped + unread), shared.links)
 
     def update_name(self, name: str) -> None:
         if self._ended('update_name'):
@@ -298,9 +305,11 @@ class Span(_ready.Span, _recorded.Recorded):
         described = self._described(exception)
         if names.EXCEPTION_ESCAPED in described:
             described[names.EXCEPTION_ESCAPED] = str(escaped)
-        if attributes:
-            described.update(attributes)
-        self.add_event(names.EVENT_EXCEPTION, described, timestamp)
+        given, unread = _attributes.copied(
+            {} if attributes is None else attributes
+        )
+        described.update(given)
+        self._add_event(names.EVENT_EXCEPTION, described, timestamp, unread)
 
     def end(self, end_time: int | None = None) -> None:
         # Only one thread gets it.
@@ -345,6 +354,26 @@ class Span(_ready.Span, _recorded.Recorded):
         except Exception:
             _guard.report('recording an exception')
             return {}
+
+    def _add_event(
+        self,
+        name: str,
+        attributes: Mapping[str, Any],
+        timestamp: int | None,
+        unread: int,
+    ) -> None:
+        if self._ended('add_event'):
+            return
+        shared = self.shared
+        found, dropped, _rough = _attributes.taken(
+            attributes, shared.event_attributes, shared.length
+        )
+        if timestamp is None:
+            timestamp = time.time_ns()
+        self._add(
+            _parts.Event(name, found, timestamp, dropped + unread),
+            shared.events,
+        )
 
     def _ended(self, called: str) -> bool:
         if self._end_time is None:

@@ -12,6 +12,7 @@
 
 """A span of ours is what a span of the SDK would be."""
 
+import collections.abc
 import gc
 import itertools
 import os
@@ -29,6 +30,7 @@ from opentelemetry.sdk.trace import id_generator
 from opentelemetry.sdk.trace import sampling
 from opentelemetry import trace
 
+from oslo_tracing import _guard
 from oslo_tracing import exceptions
 from oslo_tracing.exporters import _clean
 from oslo_tracing import fixture
@@ -85,6 +87,88 @@ class _Case(base.TestCase):
         """Start a span that others may change."""
         tracer, spans = self.made(**values)
         return tracer.start_span('a'), spans
+
+
+class _Row(collections.abc.Mapping):
+    """As a row of a database whose session is gone."""
+
+    def __getitem__(self, key):
+        raise RuntimeError
+
+    def __iter__(self):
+        return iter('ab')
+
+    def __len__(self):
+        raise RuntimeError
+
+
+class BadAttributesTest(_Case):
+    """A span that is recorded takes all that one that is not does."""
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'oslo_tracing._guard._REPORTER', _guard._Reporter()
+            )
+        )
+
+    def _assert_told(self):
+        self.assertEqual(1, self.logged.output.count('Tracing failed while'))
+
+    def test_set_attributes(self):
+        for values in (
+            {},
+            {'span_limits': sdk_trace.SpanLimits(max_span_attributes=0)},
+        ):
+            span, spans = self.one(**values)
+            for bad in (_Row(), None, 'bad'):
+                span.set_attributes(bad)
+            span.end()
+            self.assertEqual({}, dict(spans[0].attributes))
+            self.assertEqual(3, spans[0].dropped_attributes)
+        self._assert_told()
+
+    def test_events(self):
+        span, spans = self.one()
+        for bad in (_Row(), 'bad', 5):
+            span.add_event('event', bad)
+        span.add_event('event', None)
+        span.end()
+        events = spans[0].events
+        self.assertEqual([{}] * 4, [dict(e.attributes) for e in events])
+        self.assertEqual([1, 1, 1, 0], [e.dropped_attributes for e in events])
+        self._assert_told()
+
+    def test_exceptions(self):
+        span, spans = self.one()
+        for bad in (_Row(), 'bad', None):
+            span.record_exception(ValueError(), bad)
+        span.end()
+        events = spans[0].events
+        for event in events:
+            self.assertEqual('ValueError', event.attributes['exception.type'])
+        self.assertEqual([1, 1, 0], [e.dropped_attributes for e in events])
+        self._assert_told()
+
+    def test_links(self):
+        span, spans = self.one()
+        for bad in (_Row(), 'bad', None):
+            span.add_link(_FAR, bad)
+        span.end()
+        links = spans[0].links
+        self.assertEqual([_FAR] * 3, [link.context for link in links])
+        self.assertEqual([1, 1, 0], [k.dropped_attributes for k in links])
+        self._assert_told()
+
+    def test_links_to_nothing(self):
+        span, spans = self.one()
+        span.add_link('bad')
+        span.add_link('bad', {'a': 1})
+        span.end()
+        self.assertEqual((), spans[0].links)
+        self.assertEqual(2, spans[0].dropped_links)
+        self._assert_told()
 
 
 class _Uses:
