@@ -59,6 +59,8 @@ PERIODIC_RUN = otel_context.create_key('oslo_tracing.periodic')
 ASKED_BY = otel_context.create_key('oslo_tracing.osprofiler')
 #: The notification that is being handled.
 NOTIFICATION = otel_context.create_key('oslo_tracing.notification')
+#: The innermost span of a service's own that was opened below here.
+OPENED = otel_context.create_key('oslo_tracing.opened')
 
 #: What has only these in it has no baggage: of that nothing is imported
 #: before it may be there. Nor does it ask that nothing be recorded.
@@ -71,6 +73,7 @@ _PLAIN = frozenset(
         HTTP_CALL,
         PERIODIC_RUN,
         NOTIFICATION,
+        OPENED,
     )
 )
 #: Says of a context that there is no more to it than that.

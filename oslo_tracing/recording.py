@@ -38,6 +38,10 @@ How = tuple[
 
 _ERROR = trace.StatusCode.ERROR
 
+_SPAN_KEY = _current.SPAN_KEY
+_OPENED = _current.OPENED
+_UNIT = _current.UNIT
+
 #: What ends work from outside, or by its own wish, and is no Exception. By
 #: name: neither asyncio nor greenlet is imported for it.
 _LEAVING = frozenset(
@@ -163,10 +167,40 @@ def _finish(span: trace.Span) -> None:
         _guard.report('ending a span of the service')
 
 
-class OpenSpan:
-    """A span of a service's own, as a context manager."""
+class _Opened:
+    """Marks the contexts in and below an open span as such.
 
-    __slots__ = ('_settings', '_span', '_token')
+    It knows nothing of the span: contexts that are handed over keep it.
+
+    :param outer: the mark of the span around it, None for the outermost.
+    """
+
+    __slots__ = ('ended', 'outer')
+
+    ended: bool
+    outer: _Opened | None
+
+    def __init__(self, outer: _Opened | None) -> None:
+        # What has ended is not asked for again: a task that leaves one
+        # generator after another unfinished would keep all of them.
+        while outer is not None and outer.ended:
+            outer = outer.outer
+        self.outer = outer
+        self.ended = False
+
+
+class OpenSpan:
+    """A span of a service's own, as a context manager.
+
+    A generator may leave it open and end anywhere: where a cycle is
+    collected, in another task or thread. What is current there stays so,
+    unless it is below this span.
+    """
+
+    __slots__ = ('_opened', '_settings', '_span', '_token', '_where')
+
+    _opened: _Opened
+    _where: otel_context.Context
 
     def __init__(
         self, span: trace.Span, settings: settings_module.Settings
@@ -176,16 +210,40 @@ class OpenSpan:
         self._token: Any = None
 
     def __enter__(self) -> trace.Span:
-        self._token = context.attach(self._span)
+        values = _current.context().copy()
+        outer: Any = values.get(_OPENED)
+        opened = self._opened = _Opened(outer)
+        values[_SPAN_KEY] = self._span
+        values[_OPENED] = opened
+        where = self._where = otel_context.Context(values)
+        self._token = _current.attach(where)
         return self._span
 
     def __exit__(
         self, kind: Any, error: BaseException | None, trace_back: Any
     ) -> None:
-        context.detach(self._token)
+        current = _current.context()
+        if current is self._where or self._is_around(current):
+            try:
+                _current.reset(self._token)
+            except (RuntimeError, ValueError):
+                # Opened in another task or thread, which alone can put back
+                # what was current there.
+                pass
+        self._opened.ended = True
         if error is not None and is_failure(error):
             record_error(self._span, error, self._settings)
         _finish(self._span)
+
+    def _is_around(self, current: otel_context.Context) -> bool:
+        """Say whether a context is below this span, in its unit of work."""
+        # A request that starts where a span was left open is below it, too.
+        if current.get(_UNIT) is not self._where.get(_UNIT):
+            return False
+        opened: Any = current.get(_OPENED)
+        while opened is not None and opened is not self._opened:
+            opened = opened.outer
+        return opened is not None
 
 
 class _Passed(OpenSpan):

@@ -15,20 +15,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import subprocess
 import sys
+import threading
 import tracemalloc
 
 import eventlet
 import fixtures
 import greenlet
+from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 import testtools
 
 import oslo_tracing
+from oslo_tracing import _current
 from oslo_tracing import context as tracing_context
 from oslo_tracing import fixture
 from oslo_tracing import service
@@ -384,6 +388,148 @@ class SpansTest(base.TestCase):
 
         service.shutdown()
         self.assertRaises(AttributeError, asyncio.run, consume())
+
+
+class LeftOpenTest(base.TestCase):
+    """Spans whose generator ends where something else is going on."""
+
+    def run(self, result=None):
+        # Some of them stay current: not in the tests that come next.
+        return contextvars.copy_context().run(super().run, result)
+
+    def setUp(self):
+        super().setUp()
+        self.spans = self.useFixture(fixture.SpanRecorder('none'))
+        self.log = self.useFixture(fixtures.FakeLogger())
+
+    @staticmethod
+    def _rows(name='rows', root=False):
+        with oslo_tracing.span(name, root=root):
+            yield 1
+            yield 2
+
+    @staticmethod
+    async def _later():
+        with oslo_tracing.span('rows'):
+            yield 1
+            yield 2
+
+    def _ended(self):
+        return sorted(span.name for span in self.spans.finished)
+
+    def _request(self, number):
+        """Return the context of a request, as the middleware makes it."""
+        span = trace.NonRecordingSpan(
+            trace.SpanContext(number, number, True, trace.TraceFlags(1))
+        )
+        return tracing_context.root(
+            baggage.set_baggage('tenant', number, otel_context.get_current()),
+            span,
+        )
+
+    def _assert_in(self, number):
+        self.assertEqual(f'{number:032x}', oslo_tracing.current_trace_id())
+        self.assertEqual({'tenant': number}, baggage.get_all())
+
+    def _assert_nothing_is_left(self):
+        self.assertIsNone(oslo_tracing.current_trace_id())
+        self.assertNotIn('detach', self.log.output)
+
+    def test_it_is_not_put_into_another_request(self):
+        token = tracing_context.enter(self._request(0xA))
+        rows = self._rows()
+        next(rows)
+        tracing_context.leave(token)
+        token = tracing_context.enter(self._request(0xB))
+        with oslo_tracing.span('work'):
+            rows.close()
+            self._assert_in(0xB)
+        self._assert_in(0xB)
+        tracing_context.leave(token)
+        self._assert_nothing_is_left()
+        self.assertEqual(['rows', 'work'], self._ended())
+
+    def test_a_request_on_top_of_it_stays_what_it_is(self):
+        rows = self._rows(root=True)
+        next(rows)
+        token = tracing_context.enter(self._request(0xB))
+        rows.close()
+        self._assert_in(0xB)
+        tracing_context.leave(token)
+        self.assertNotIn('detach', self.log.output)
+
+    def test_two_that_are_read_in_turns(self):
+        for first, second in ((0, 1), (1, 0)):
+            both = self._rows('a', True), self._rows('b', True)
+            for _read in zip(*both):
+                pass
+            both[first].close()
+            both[second].close()
+            self._assert_nothing_is_left()
+        self.assertEqual(['a', 'a', 'b', 'b'], self._ended())
+
+    def test_what_was_left_above_it_goes_with_it(self):
+        with oslo_tracing.span('outer', root=True):
+            otel_context.attach(baggage.set_baggage('tenant', 5))
+            rows = self._rows()
+            next(rows)
+        self._assert_nothing_is_left()
+        rows.close()
+        self._assert_nothing_is_left()
+        self.assertEqual({}, baggage.get_all())
+
+    def test_an_asynchronous_one_that_a_loop_breaks_off(self):
+        async def work():
+            with oslo_tracing.span('request', root=True):
+                async for _row in self._later():
+                    break
+                gc.collect()
+                await asyncio.sleep(0.01)
+
+            self.assertIsNone(oslo_tracing.current_trace_id())
+
+        asyncio.run(work())
+        self._assert_nothing_is_left()
+        self.assertEqual(['request', 'rows'], self._ended())
+
+    def test_a_task_that_leaves_one_after_another_keeps_none(self):
+        async def work():
+            for _turn in range(20):
+                async for _row in self._later():
+                    break
+                gc.collect()
+                await asyncio.sleep(0.001)
+            opened = otel_context.get_current()[_current.OPENED]
+            outer = 0
+            while opened.outer is not None:
+                opened = opened.outer
+                outer += 1
+            return outer
+
+        with oslo_tracing.span('request', root=True):
+            # The request's own.
+            self.assertEqual(1, asyncio.run(work()))
+        self._assert_nothing_is_left()
+
+    def test_one_that_another_thread_reads_to_its_end(self):
+        rows = self._rows(root=True)
+        next(rows)
+        thread = threading.Thread(target=list, args=(rows,))
+        thread.start()
+        thread.join()
+        self.assertNotIn('detach', self.log.output)
+        self.assertEqual(['rows'], self._ended())
+
+    def test_one_that_a_copy_of_the_context_closes(self):
+        rows = self._rows(root=True)
+        next(rows)
+        contextvars.copy_context().run(rows.close)
+        self.assertNotIn('detach', self.log.output)
+        self.assertEqual(['rows'], self._ended())
+
+    def test_there_is_no_baggage_in_what_it_opens(self):
+        with oslo_tracing.span('outer', root=True):
+            self.assertTrue(_current.is_plain(otel_context.get_current()))
 
 
 class BrokenTest(base.TestCase):
