@@ -97,22 +97,21 @@ class Show(common.Reader):
     ) -> None:
         out = self.app.stdout
         style = _style(out)
+        first = None
         if len(traces) > 1:
             out.write(f'{len(traces)} traces belong to this request.\n\n')
-        # Sources know no order but that of the clocks as they are.
-        starts = {trace.trace_id: _start(trace) for trace in traces}
-        traces = sorted(traces, key=lambda trace: starts[trace.trace_id])
+            # Sources know no order but that of the clocks as they are.
+            traces = sorted(traces, key=_start)
+            first = _start(traces[0])
         for number, trace in enumerate(traces):
-            since = None
             if number:
                 out.write('\n')
-                since = starts[traces[0].trace_id]
             for line in tree.render(
                 trace,
                 style,
                 expand=expand,
                 attributes=attributes,
-                since=since,
+                since=first if number else None,
             ):
                 out.write(line + '\n')
 

@@ -150,13 +150,18 @@ def objects(value: Any) -> list[dict[str, Any]]:
 
 def attribute(key: Any, value: Any) -> dict[str, Any]:
     """Return an attribute in OTLP's form."""
+    return {'key': key, 'value': scalar(value)}
+
+
+def scalar(value: Any) -> dict[str, Any]:
+    """Return a value in OTLP's form, anything unknown as if it were text."""
     if isinstance(value, bool):
-        return {'key': key, 'value': {'boolValue': value}}
+        return {'boolValue': value}
     if isinstance(value, int):
-        return {'key': key, 'value': {'intValue': value}}
+        return {'intValue': value}
     if isinstance(value, float):
-        return {'key': key, 'value': {'doubleValue': value}}
-    return {'key': key, 'value': {'stringValue': value}}
+        return {'doubleValue': value}
+    return {'stringValue': value}
 
 
 def nanoseconds(microseconds: Any) -> Any:

@@ -199,8 +199,7 @@ def _any_value(value: Any, depth: int) -> dict[str, Any]:
         ]
         return {'kvlistValue': {'values': pairs}}
     # What nests deeper is no text either, which is told.
-    held: dict[str, Any] = _server.attribute('', value)['value']
-    return held
+    return _server.scalar(value)
 
 
 def _service(span: dict[str, Any]) -> Any:

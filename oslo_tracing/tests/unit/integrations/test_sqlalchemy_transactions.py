@@ -205,7 +205,8 @@ class TransactionTest(database.TestCase):
             self._insert(conn)
         self.assertEqual(['INSERT instances', 'COMMIT'], self.sql_names())
 
-    def test_a_failing_commit_is_marked_and_still_raises(self):
+    def _check_late(self):
+        """Have a table in which only a COMMIT finds out what is wrong."""
         event.listen(
             self.engine,
             'connect',
@@ -214,6 +215,9 @@ class TransactionTest(database.TestCase):
         self.engine.dispose()
         with self.engine.begin() as conn:
             conn.execute(text(database.DEFERRED))
+
+    def test_a_failing_commit_is_marked_and_still_raises(self):
+        self._check_late()
         with self.request(), self.engine.connect() as conn:
             conn.execute(text('INSERT INTO links VALUES (4711)'))
             self.assertRaises(sqlalchemy.exc.IntegrityError, conn.commit)
@@ -226,14 +230,7 @@ class TransactionTest(database.TestCase):
         self.assertNotIn('FOREIGN', self.everything_said())
 
     def test_what_a_failing_commit_leaves_is_rolled_back(self):
-        event.listen(
-            self.engine,
-            'connect',
-            lambda raw, record: raw.execute('PRAGMA foreign_keys = ON'),
-        )
-        self.engine.dispose()
-        with self.engine.begin() as conn:
-            conn.execute(text(database.DEFERRED))
+        self._check_late()
 
         def fail():
             with self.engine.begin() as conn:
