@@ -28,7 +28,7 @@ def files(conf: cfg.ConfigOpts) -> list[str]:
 
 def directories(conf: cfg.ConfigOpts) -> list[str]:
     """Return the directories: of several, the option names the last one."""
-    return list(conf.config_dirs) or _given(conf, 'config_dir')
+    return _found(list(conf.config_dirs)) or _given(conf, 'config_dir')
 
 
 def inside(directory: str) -> list[str]:
@@ -41,4 +41,9 @@ def _given(conf: cfg.ConfigOpts, option: str) -> list[str]:
         found: Any = getattr(conf, option, None) or []
     except cfg.Error:
         return []
-    return [found] if isinstance(found, str) else list(found)
+    return _found([found] if isinstance(found, str) else list(found))
+
+
+def _found(paths: list[str]) -> list[str]:
+    # `--config-file=~/x` has a tilde that no shell has replaced.
+    return [os.path.expanduser(path) for path in paths]

@@ -70,9 +70,9 @@ def _deprecated() -> Iterator[str]:
 
 def _paths(conf: cfg.ConfigOpts) -> Iterator[str]:
     """Return the files as oslo.config finds them, each of them once."""
-    found = [os.path.expanduser(each) for each in _sources.files(conf)]
+    found = _sources.files(conf)
     for each in _sources.directories(conf):
-        found += _sources.inside(os.path.expanduser(each))
+        found += _sources.inside(each)
     for path in dict.fromkeys(found):
         # A pipe has been read, and would be waited for.
         if os.path.isfile(path):

@@ -268,6 +268,20 @@ class WatchTest(base.TestCase):
         self.now += watch.INTERVAL
         self.assertEqual(20, self._trace(recorder))
 
+    def test_files_in_ones_home_are_watched(self):
+        home = os.path.dirname(self.path)
+        self.useFixture(fixtures.EnvironmentVariable('HOME', home))
+        self._write('sample_ratio = 1.0')
+        conf = cfg.ConfigOpts()
+        opts.register_opts(conf)
+        # As `--config-file=~/service.conf` arrives: no shell replaces that.
+        conf(['--config-file=~/service.conf'], project='x')
+        recorder = self.useFixture(fixture.SpanRecorder('none', conf=conf))
+        self.assertEqual(20, self._trace(recorder))
+        self._write('sample_ratio = 0.0')
+        self.now += watch.INTERVAL
+        self.assertEqual(0, self._trace(recorder))
+
     def test_nothing_is_left_on_the_configuration(self):
         conf, _recorder = self._set_up()
         service.shutdown()
