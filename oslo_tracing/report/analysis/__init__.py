@@ -75,7 +75,7 @@ def analyse(trace: model.Trace) -> Analysis:
     start, end = clocks.extent(trace, clock)
     least = max(_GAP_LEAST, int((end - start) * _GAP_SHARE))
     found = itertools.chain(
-        failures.first_error(trace),
+        failures.first_error(trace, clock),
         waits.deadlocks(trace),
         repeats.repeated_statements(trace),
         repeats.repeated_without_spans(trace),

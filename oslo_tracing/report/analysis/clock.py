@@ -81,6 +81,17 @@ def extent(trace: model.Trace, clock: Clock) -> tuple[int, int]:
     )
 
 
+def first_error(trace: model.Trace, clock: Clock) -> model.Span | None:
+    """Return the failed span that ended first, by the clock of the root.
+
+    :param trace: any trace.
+    :param clock: of that trace.
+    """
+    if not clock.offsets:
+        return trace.first_error
+    return min(trace.errors, key=clock.end, default=None)
+
+
 def _host(span: model.Span) -> object:
     return span.resource.attributes.get(names.HOST_NAME)
 

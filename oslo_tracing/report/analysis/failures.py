@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import dataclasses
 
 from oslo_tracing import attributes as names
+from oslo_tracing.report.analysis import clock as clocks
 from oslo_tracing.report.analysis import findings
 from oslo_tracing.report import model
 
@@ -30,24 +31,18 @@ class Blast:
     :param above: the failed spans on the way from it up to the root, the
         nearest first.
     :param others: failed spans elsewhere in the trace.
+    :param services: in which something failed, in order of time.
     """
 
     first: model.Span
     above: list[model.Span]
     others: list[model.Span]
-
-    @property
-    def services(self) -> list[str]:
-        """The services in which something failed, in order of time."""
-        spans = sorted(
-            [self.first, *self.above, *self.others], key=lambda s: s.end
-        )
-        return list(dict.fromkeys(span.service for span in spans))
+    services: list[str]
 
 
-def blast(trace: model.Trace) -> Blast | None:
+def blast(trace: model.Trace, clock: clocks.Clock) -> Blast | None:
     """Return what failed first; ``None`` where nothing did."""
-    first = trace.first_error
+    first = clocks.first_error(trace, clock)
     if first is None:
         return None
     above: dict[model.Span, None] = {}
@@ -63,12 +58,16 @@ def blast(trace: model.Trace) -> Blast | None:
         for each in trace.errors
         if each is not first and each not in above
     ]
-    return Blast(first, list(above), others)
+    failed = sorted([first, *above, *others], key=clock.end)
+    services = list(dict.fromkeys(span.service for span in failed))
+    return Blast(first, list(above), others, services)
 
 
-def first_error(trace: model.Trace) -> Iterator[findings.Finding]:
+def first_error(
+    trace: model.Trace, clock: clocks.Clock
+) -> Iterator[findings.Finding]:
     """Find the first error and its blast radius."""
-    found = blast(trace)
+    found = blast(trace, clock)
     if found is None:
         return
     first = found.first

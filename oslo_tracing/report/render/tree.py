@@ -176,7 +176,7 @@ class _Tree:
         return f'{text} and {more} more' if more > 0 else text
 
     def _errors(self) -> tuple[str, str, str]:
-        first = self._trace.first_error
+        first = clocks.first_error(self._trace, self._clock)
         if first is None:
             return 'Errors', 'none', ''
         count = len(self._trace.errors)

@@ -88,3 +88,23 @@ class Maker:
                 host='two',
             )
         return self.trace()
+
+    def failed_on_another_host(self, shift):
+        """Make a request that fails since what it has asked for has failed.
+
+        :param shift: milliseconds by which the clock there is ahead.
+        """
+        root = self.span('POST', 0, 100, kind='SERVER', status='ERROR')
+        call = self.span('call', 10, 90, root, kind='CLIENT', status='ERROR')
+        self.span(
+            'build',
+            20 + shift,
+            80 + shift,
+            call,
+            kind='SERVER',
+            service='compute',
+            host='two',
+            status='ERROR',
+            attributes={'error.type': 'NoSpace'},
+        )
+        return self.trace()

@@ -194,6 +194,19 @@ class AnalyseTest(base.TestCase):
             found.text,
         )
 
+    def test_the_first_error_is_found_whatever_the_clocks_say(self):
+        for shift in (0, 3_600_000, -3_600_000):
+            with self.subTest(shift):
+                trace = maker.Maker().failed_on_another_host(shift)
+
+                found = analysis.analyse(trace).findings[0]
+
+                self.assertEqual(
+                    'compute: build failed first (NoSpace); 2 spans failed '
+                    'after it, also in nova',
+                    found.text,
+                )
+
     def test_a_service_that_recorded_nothing(self):
         root = self.make.span('POST', 0, 100, kind='SERVER')
         self._get(root, 0)

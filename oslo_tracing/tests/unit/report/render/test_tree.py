@@ -341,6 +341,16 @@ class TreeTest(base.TestCase):
                 lines.remove(told)
                 self.assertEqual(expected, lines)
 
+    def test_the_first_error_is_found_whatever_the_clocks_say(self):
+        for shift in (-3_600_000, 3_600_000):
+            with self.subTest(shift=shift):
+                lines = _rendered(maker.Maker().failed_on_another_host(shift))
+
+                self.assertIn(
+                    'Errors    3, the first in compute: build ERROR NoSpace',
+                    lines,
+                )
+
     def test_spans_that_came_twice_are_told(self):
         self.assertIn(
             'Spans     1 (1 more came twice)',
