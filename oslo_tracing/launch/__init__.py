@@ -18,6 +18,7 @@ The directory of this file is put on ``PYTHONPATH`` for its
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 import functools
 import os
@@ -70,13 +71,16 @@ def clean_popen(module: Any) -> None:
 
     @functools.wraps(original)
     def popen(self: Any, args: Any, *rest: Any, **kwargs: Any) -> None:
+        if isinstance(args, Iterator):
+            # It can be read once, and Popen makes the same of it.
+            args = list(args)
         try:
             if kwargs.get('user') is not None or _changes_user(args):
                 if len(rest) > _ENV:
-                    env = cleaned(rest[_ENV] or os.environ)
+                    env = _without(rest[_ENV])
                     rest = (*rest[:_ENV], env, *rest[_ENV + 1 :])
                 else:
-                    kwargs['env'] = cleaned(kwargs.get('env') or os.environ)
+                    kwargs['env'] = _without(kwargs.get('env'))
         except Exception:
             from oslo_tracing import _guard
 
@@ -84,6 +88,11 @@ def clean_popen(module: Any) -> None:
         original(self, args, *rest, **kwargs)
 
     module.Popen.__init__ = popen
+
+
+def _without(given: Any) -> dict[Any, Any]:
+    # An empty one is for a child that is to know nothing.
+    return cleaned(os.environ if given is None else given)
 
 
 def _others(environ: Mapping[Any, Any]) -> list[str]:

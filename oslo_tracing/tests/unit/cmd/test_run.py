@@ -316,6 +316,41 @@ class RunTest(base.TestCase):
             self.assertEqual('1', told['envs'][2]['X'])
             self.assertIn(DIRECTORY, told['path'])
 
+    def test_what_is_given_to_a_child_is_not_changed(self):
+        helper = self.write(
+            'sudo',
+            f'#!{sys.executable} -S\nimport json, os, sys\n'
+            'print(json.dumps([dict(os.environ), sys.argv[1:]]))\n',
+            0o755,
+        )
+        told = self.told(
+            'import json, os, shelf, subprocess\n'
+            'os.environ["DB_PASSWORD"] = "S3CRET"\n'
+            'out = lambda *a, **k: json.loads('
+            'subprocess.check_output(*a, **k))\n'
+            f'words = map(str, [{helper!r}, 1, 2])\n'
+            f'shelf.tell(told=[out([{helper!r}], env={{}}), out(words)])\n'
+        )
+        (empty, _), (environ, words) = told['told']
+        # Python puts one into its own environment.
+        self.assertLessEqual(set(empty), {'LC_CTYPE'})
+        self.assertEqual('S3CRET', environ['DB_PASSWORD'])
+        self.assertEqual(['1', '2'], words)
+
+    def test_an_argument_that_is_none_is_refused_as_ever(self):
+        told = self.told(
+            'import shelf, subprocess\n'
+            'def words():\n    yield "sudo"\n    raise KeyError("mine")\n'
+            'def refused(args):\n'
+            '    try:\n        subprocess.run(args)\n'
+            '    except Exception as error:\n        return repr(error)\n'
+            'shelf.tell(told=[refused(words()), refused(5)])\n'
+        )
+        self.assertEqual(
+            ["KeyError('mine')", "TypeError(\"'int' object is not iterable\")"],
+            told['told'],
+        )
+
     def test_a_service_with_eventlet(self):
         told = self.told(
             'import eventlet\neventlet.monkey_patch()\n'
