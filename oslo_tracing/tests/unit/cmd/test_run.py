@@ -347,7 +347,10 @@ class RunTest(base.TestCase):
             'shelf.tell(told=[refused(words()), refused(5)])\n'
         )
         self.assertEqual(
-            ["KeyError('mine')", "TypeError(\"'int' object is not iterable\")"],
+            [
+                "KeyError('mine')",
+                "TypeError(\"'int' object is not iterable\")",
+            ],
             told['told'],
         )
 

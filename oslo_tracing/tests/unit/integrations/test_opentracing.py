@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 
@@ -60,6 +61,99 @@ class OpenTracingTest(base.TestCase):
             recorder.named('parent').context.span_id,
             recorder.named('child').parent.span_id,
         )
+
+    def test_a_started_span_is_below_the_active_one(self):
+        recorder = self._record()
+        tracer = opentracing.global_tracer()
+        self.assertIsNone(tracer.active_span)
+        with oslo_tracing.span('request', root=True):
+            tracer.active_span.set_tag('flavor', 'small')
+            tracer.scope_manager.active.close()
+            tracer.start_span('work').finish()
+            with tracer.start_active_span('outer') as outer:
+                self.assertIs(outer, tracer.scope_manager.active)
+                self.assertIs(outer.span, tracer.active_span)
+                with oslo_tracing.span('inner'):
+                    tracer.start_span('deep').finish()
+
+        request = recorder.named('request')
+        self.assertEqual('small', request.attributes['flavor'])
+        for child, parent in (
+            ('work', 'request'),
+            ('outer', 'request'),
+            ('inner', 'outer'),
+            ('deep', 'inner'),
+        ):
+            self.assertEqual(
+                recorder.named(parent).context.span_id,
+                recorder.named(child).parent.span_id,
+            )
+
+    def test_a_span_may_be_below_another_or_none(self):
+        recorder = self._record()
+        tracer = opentracing.global_tracer()
+        other = tracer.start_span('other')
+        with oslo_tracing.span('request', root=True):
+            for start, name in (
+                (tracer.start_span, 'one'),
+                (tracer.start_active_span, 'two'),
+            ):
+                with start(f'{name} alone', ignore_active_span=True):
+                    pass
+                after = opentracing.follows_from(other.context)
+                with start(f'{name} after', references=[after]):
+                    pass
+
+        for name in ('one', 'two'):
+            self.assertIsNone(recorder.named(f'{name} alone').parent)
+            self.assertEqual(
+                other.context.unwrap().span_id,
+                recorder.named(f'{name} after').parent.span_id,
+            )
+
+    def test_an_exception_is_recorded_as_one(self):
+        recorder = self._record()
+        tracer = opentracing.global_tracer()
+        error = ValueError('S3CRET')
+        with contextlib.suppress(ValueError):
+            with tracer.start_span('left'):
+                raise error
+        with tracer.start_span('logged') as span:
+            span.log_kv({'event': 'error', 'error.object': error})
+        with tracer.start_span('told', tags={'error': True}) as span:
+            span.log_kv(
+                {
+                    'event': 'error',
+                    'error.kind': 'Timeout',
+                    'message': 'S3CRET',
+                    'stack': 'S3CRET',
+                    'attempt': 3,
+                }
+            )
+
+        for name, kind, failed in (
+            ('left', 'ValueError', True),
+            ('logged', 'ValueError', False),
+            ('told', 'Timeout', True),
+        ):
+            span = recorder.named(name)
+            (event,) = span.events
+            self.assertEqual('exception', event.name)
+            self.assertEqual({'exception.type': kind}, dict(event.attributes))
+            self.assertIs(failed, not span.status.is_ok)
+            self.assertNotIn('S3CRET', span.to_json())
+
+    def test_what_is_no_error_is_an_event(self):
+        recorder = self._record()
+        with opentracing.global_tracer().start_span('work') as span:
+            span.set_tag('error', False)
+            span.log_kv({'event': 'retry', 'attempt': 3}, timestamp=7.0)
+
+        found = recorder.named('work')
+        (event,) = found.events
+        self.assertEqual(('retry', 7 * 10**9), (event.name, event.timestamp))
+        self.assertEqual(3, event.attributes['attempt'])
+        self.assertIs(trace.StatusCode.OK, found.status.status_code)
 
     def test_an_exception_marks_the_span(self):
         recorder = self._record()
