@@ -46,6 +46,23 @@ _PARAMETERS: Final = (
     'db.query.parameter.',
     'db.statement.parameters',
 )
+#: Systems of the conventions, and others in OpenStack, with a language of
+#: their own, of which words may be SQL's.
+_NOT_SQL: Final = frozenset(
+    (
+        'aws.dynamodb',
+        'couchdb',
+        'dynamodb',
+        'elasticsearch',
+        'etcd',
+        'memcached',
+        'mongodb',
+        'neo4j',
+        'opensearch',
+        'redis',
+    )
+)
+_COMMAND: Final = re.compile(r'\s*([A-Za-z_]{1,32})(?!\S)\s*')
 _URL_QUERY: Final = 'url.query'
 _MAX_TEXT: Final = 16384
 _MAX_DEPTH: Final = 8
@@ -153,8 +170,15 @@ def _attribute(
 
 
 def _statement(value: Any, values: Mapping[str, Any]) -> str:
-    dialect = values.get(names.DB_SYSTEM_NAME) or values.get(names.DB_SYSTEM)
-    return sql.statement(value, False, str(dialect or '')) or ''
+    system = values.get(names.DB_SYSTEM_NAME) or values.get(names.DB_SYSTEM)
+    system = str(system or '')
+    if system in _NOT_SQL or not sql.operation(value, system):
+        # Nothing tells a literal there: the command alone.
+        told = _COMMAND.match(_shapes.text_of(value))
+        if told is None:
+            return '?'
+        return told[1] if told.end() == len(told.string) else f'{told[1]} ?'
+    return sql.statement(value, False, system, by_hand=True) or ''
 
 
 def _value(value: Any, ours: bool, depth: int) -> Any:

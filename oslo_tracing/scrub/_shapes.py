@@ -69,12 +69,15 @@ _SENSITIVE_ENDINGS = (
     'authorization',
     'cookie',
     'credential',
+    'encryptedkey',
     'encryptionkey',
     'hmackey',
+    'passcode',
     'passphrase',
     'passwd',
     'password',
     'privatekey',
+    'pswd',
     'pwd',
     'samlresponse',
     'secret',
@@ -82,12 +85,49 @@ _SENSITIVE_ENDINGS = (
     'sessionid',
     'signature',
     'signingkey',
+    'tempurlkey',
     'tempurlsig',
     'token',
     'tokenid',
     'trustid',
     'userdata',
+    # What else oslo.utils masks in texts of OpenStack.
+    'barbicansimplecryptokek',
+    'cephadminkey',
+    'cephclientkey',
+    'cephclusterfsid',
+    'cephmanilaclientkey',
+    'cephmdskey',
+    'cephmonkey',
+    'cephrgwkey',
+    'configdrive',
+    'designaterndckey',
+    'fernetkey',
+    'migrationsshkey',
+    'octaviaheartbeatkey',
+    'sslkey',
+    'swifthashsuffix',
 )
+#: Words after such a name, and numbers, that leave it one of a secret.
+_STILL_SENSITIVE = (
+    'b64',
+    'base64',
+    'encoded',
+    'hash',
+    'hex',
+    'new',
+    'old',
+    'pem',
+    'plain',
+    'raw',
+    'string',
+    'text',
+    'uuid',
+    'value',
+)
+#: Characters at the end of a name; all that can matter.
+_MOST_OF_KEY = 64
+_PASS = _regex.late(r'[^a-z0-9]pass[^a-z]*\Z')
 # Secrets where they are the whole key of a query; in other places words.
 _SENSITIVE_WORDS = frozenset(('code', 'pass', 'sig', 'state'))
 
@@ -153,13 +193,30 @@ def is_sensitive(key: str, alone: bool = True) -> bool:
         return True
     plain = plain.lower().strip('[]"\' \t')
     letters = _NOT_LETTERS.sub('', plain)
-    if letters.endswith(_SENSITIVE_ENDINGS) or (
-        letters.endswith('s') and letters[:-1].endswith(_SENSITIVE_ENDINGS)
-    ):
+    if _ends_so(letters) or _ends_so(_stem(letters[-_MOST_OF_KEY:])):
         return True
-    if letters.startswith(('xauth', 'httpxauth')):
+    if letters.startswith(('xauth', 'httpxauth')) or 'headerxauth' in letters:
+        return True
+    if _PASS.search(plain[-_MOST_OF_KEY:]):
         return True
     return alone and _NOT_IN_KEY.split(plain)[-1] in _SENSITIVE_WORDS
+
+
+def _ends_so(letters: str) -> bool:
+    return letters.endswith(_SENSITIVE_ENDINGS) or (
+        letters.endswith('s') and letters[:-1].endswith(_SENSITIVE_ENDINGS)
+    )
+
+
+def _stem(letters: str) -> str:
+    """Return a name without what leaves it one of a secret."""
+    while True:
+        rest = letters.rstrip('0123456789')
+        for word in _STILL_SENSITIVE:
+            rest = rest.removesuffix(word)
+        if rest == letters:
+            return rest
+        letters = rest
 
 
 def holds_pair(text: str) -> bool:

@@ -46,6 +46,22 @@ _SECRETS = (
 )
 
 
+#: The system, what it is asked, and what is kept of that.
+_STATEMENTS = (
+    (
+        'sqlite',
+        'SELECT a FROM t WHERE p = "S3CRET"',
+        'SELECT a FROM t WHERE p = ?',
+    ),
+    ('redis', 'AUTH default S3CRET', 'AUTH ?'),
+    ('redis', 'PING', 'PING'),
+    ('memcached', 'set token 0 0 6 S3CRET', 'set ?'),
+    ('etcd', 'put /a/key S3CRET', 'put ?'),
+    ('mongodb', '{"find":"S3CRET"}', '?'),
+    ('', 'lookup S3CRET', 'lookup ?'),
+)
+
+
 def _line(scope='', events=(), status=None, **attributes):
     made = data.document('nova', data.span(1))
     scoped = made['resourceSpans'][0]['scopeSpans'][0]
@@ -126,6 +142,20 @@ class SecretsTest(CollectTestCase):
         self.collect()
         self.assertNotIn('S3CRET', self.text())
         self.assertIn('db.query.parameter.name', self.text())
+
+    def test_no_value_is_kept_of_what_others_ask_a_store(self):
+        for number, (system, statement, _kept) in enumerate(_STATEMENTS):
+            self.write(
+                f'{number}.jsonl',
+                _line(
+                    'foreign',
+                    **{'db.system': system, 'db.statement': statement},
+                ),
+            )
+        self.collect()
+        self.assertNotIn('S3CRET', self.text())
+        for _system, _statement, kept in _STATEMENTS:
+            self.assertIn(json.dumps(kept), self.text())
 
     def test_nor_is_a_driver_s_sentence_wherever_it_stands(self):
         said = 'IntegrityError: (1062, "Duplicate entry \'S3CRET\' for key")'
