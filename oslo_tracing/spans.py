@@ -164,6 +164,17 @@ def traced(
     return decorate if function is None else decorate(function)
 
 
+def _named(function: Any) -> Any:
+    """Return what has a name: a function or a class.
+
+    What a partial says of itself has its arguments in it, and an object may
+    say anything.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if hasattr(function, '__qualname__') else type(function)
+
+
 def _decorate(
     function: _Function,
     name: str | None,
@@ -171,9 +182,10 @@ def _decorate(
     kind: trace.SpanKind | None,
     root: bool,
 ) -> _Function:
-    qualified = getattr(function, '__qualname__', repr(function))
+    named = _named(function)
+    qualified = named.__qualname__
     span_name = name or qualified.replace('<locals>.', '')
-    code = f'{getattr(function, "__module__", "")}.{qualified}'
+    code = f'{getattr(named, "__module__", "")}.{qualified}'
     how = (span_name, attributes, kind, root, code)
     wrapper: Any
 

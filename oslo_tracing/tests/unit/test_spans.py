@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import gc
 import subprocess
 import sys
@@ -37,6 +38,10 @@ from oslo_tracing import context as tracing_context
 from oslo_tracing import fixture
 from oslo_tracing import service
 from oslo_tracing.tests import base
+
+
+def _log_in(user, password):
+    pass
 
 
 class Volumes:
@@ -290,6 +295,31 @@ class SpansTest(base.TestCase):
         )
         self.assertEqual(1, self.spans.named('static work').attributes['a'])
         self.assertEqual('attach', Volumes.attach.__name__)
+
+    def test_what_has_no_name_goes_by_that_of_its_function_or_class(self):
+        class Driver:
+            def __repr__(self):
+                raise ValueError('S3CRET')
+
+            def __call__(self):
+                pass
+
+        login = functools.partial(
+            functools.partial(_log_in, 'admin'), password='S3CRET'
+        )
+        with oslo_tracing.span('request', root=True):
+            oslo_tracing.traced(login)()
+            oslo_tracing.traced(Driver())()
+
+        for name in (
+            '_log_in',
+            f'{type(self).__name__}.{self._testMethodName}.Driver',
+        ):
+            span = self.spans.named(name)
+            self.assertEqual(
+                f'{__name__}.{name}',
+                span.attributes['code.function.name'].replace('<locals>.', ''),
+            )
 
     def test_traced_failure(self):
         with oslo_tracing.span('root', root=True):
