@@ -275,8 +275,16 @@ class Trace:
 
     @property
     def first_error(self) -> Span | None:
-        """The failed span that ended first: the others mostly pass it on."""
-        return min(self.errors, key=lambda span: span.end, default=None)
+        """The failed span that ended first: the others mostly pass it on.
+
+        Of those that ended together the one that started last, which is
+        below the others.
+        """
+        return min(
+            self.errors,
+            key=lambda span: (span.end, -span.start),
+            default=None,
+        )
 
     @property
     def request_id(self) -> str | None:

@@ -89,7 +89,11 @@ def first_error(trace: model.Trace, clock: Clock) -> model.Span | None:
     """
     if not clock.offsets:
         return trace.first_error
-    return min(trace.errors, key=clock.end, default=None)
+    return min(
+        trace.errors,
+        key=lambda span: (clock.end(span), -clock.start(span)),
+        default=None,
+    )
 
 
 def _host(span: model.Span) -> object:

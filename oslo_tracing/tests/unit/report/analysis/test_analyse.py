@@ -194,6 +194,16 @@ class AnalyseTest(base.TestCase):
             found.text,
         )
 
+    def test_of_errors_that_end_together_the_inner_one_is_the_first(self):
+        root = self.make.span('POST', 0, 100, kind='SERVER', status='ERROR')
+        self.make.span('INSERT', 50, 100, root, status='ERROR')
+
+        (found,) = self._found(findings.ERROR)
+
+        self.assertEqual(
+            'nova: INSERT failed first; 1 span failed after it', found.text
+        )
+
     def test_the_first_error_is_found_whatever_the_clocks_say(self):
         for shift in (0, 3_600_000, -3_600_000):
             with self.subTest(shift):
