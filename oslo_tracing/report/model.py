@@ -45,6 +45,9 @@ class Resource:
 
     service: str = ''
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    schema_url: str = ''
+    #: Attributes that the recorder had to leave out; below likewise.
+    dropped: int = 0
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -53,6 +56,9 @@ class Scope:
 
     name: str = ''
     version: str = ''
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    schema_url: str = ''
+    dropped: int = 0
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -62,6 +68,7 @@ class Event:
     name: str
     time: int
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    dropped: int = 0
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -71,6 +78,9 @@ class Link:
     trace_id: str
     span_id: str
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    flags: int = 0
+    trace_state: str = ''
+    dropped: int = 0
 
 
 @dataclasses.dataclass(slots=True, eq=False)

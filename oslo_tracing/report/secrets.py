@@ -74,11 +74,12 @@ _DRIVER: Final = re.compile(r'\[SQL:|\[parameters:|\bDETAIL:|\(Background on')
 class Cleaner:
     """Cleans spans, one after the other.
 
-    Those of one process share a resource, and do so afterwards.
+    Those of one process share resource and scopes, and do so afterwards.
     """
 
     def __init__(self) -> None:
         self._resource: tuple[model.Resource, model.Resource] | None = None
+        self._scope: tuple[model.Scope, model.Scope] | None = None
 
     def clean(self, span: model.Span) -> model.Span:
         """Return a span without secrets.
@@ -98,6 +99,7 @@ class Cleaner:
             ),
             'description': _sentence(span.description),
             'resource': self._cleaned(span.resource),
+            'scope': self._cleaned_scope(span.scope),
         }
         if all(value is getattr(span, key) for key, value in made.items()):
             return span
@@ -108,9 +110,22 @@ class Cleaner:
             attributes = _mapping(resource.attributes, True)
             made = resource
             if attributes is not resource.attributes:
-                made = model.Resource(_text(resource.service), attributes)
+                made = dataclasses.replace(
+                    resource,
+                    service=_text(resource.service),
+                    attributes=attributes,
+                )
             self._resource = resource, made
         return self._resource[1]
+
+    def _cleaned_scope(self, scope: model.Scope) -> model.Scope:
+        if self._scope is None or self._scope[0] is not scope:
+            attributes = _mapping(scope.attributes, False)
+            made = scope
+            if attributes is not scope.attributes:
+                made = dataclasses.replace(scope, attributes=attributes)
+            self._scope = scope, made
+        return self._scope[1]
 
 
 def _event(event: model.Event, ours: bool) -> model.Event:

@@ -59,16 +59,49 @@ def _documents(
 ) -> Iterator[str]:
     for resource, scopes in batches.items():
         batch = {
-            'resource': {'attributes': _attributes(resource.attributes)},
+            'resource': _with_attributes(
+                {}, resource.attributes, resource.dropped
+            ),
             'scopeSpans': [
-                {
-                    'scope': {'name': scope.name, 'version': scope.version},
-                    'spans': found,
-                }
+                _of_schema(
+                    {'scope': _scope(scope), 'spans': found}, scope.schema_url
+                )
                 for scope, found in scopes.items()
             ],
         }
+        _of_schema(batch, resource.schema_url)
         yield json.dumps({'resourceSpans': [batch]}, separators=_SEPARATORS)
+
+
+def _scope(scope: model.Scope) -> dict[str, Any]:
+    made = {'name': scope.name, 'version': scope.version}
+    if not scope.attributes and not scope.dropped:
+        return made
+    return _with_attributes(made, scope.attributes, scope.dropped)
+
+
+def _of_schema(made: dict[str, Any], url: str) -> dict[str, Any]:
+    if url:
+        made['schemaUrl'] = url
+    return made
+
+
+def _with_attributes(
+    made: dict[str, Any], attributes: Mapping[str, Any], dropped: int
+) -> dict[str, Any]:
+    made['attributes'] = _attributes(attributes)
+    if dropped:
+        made['droppedAttributesCount'] = dropped
+    return made
+
+
+def _link(link: model.Link) -> dict[str, Any]:
+    made: dict[str, Any] = {'traceId': link.trace_id, 'spanId': link.span_id}
+    if link.trace_state:
+        made['traceState'] = link.trace_state
+    if link.flags:
+        made['flags'] = link.flags
+    return _with_attributes(made, link.attributes, link.dropped)
 
 
 def _span(span: model.Span) -> dict[str, Any]:
@@ -92,22 +125,15 @@ def _span(span: model.Span) -> dict[str, Any]:
         made['status']['message'] = span.description
     if span.events:
         made['events'] = [
-            {
-                'timeUnixNano': str(event.time),
-                'name': event.name,
-                'attributes': _attributes(event.attributes),
-            }
+            _with_attributes(
+                {'timeUnixNano': str(event.time), 'name': event.name},
+                event.attributes,
+                event.dropped,
+            )
             for event in span.events
         ]
     if span.links:
-        made['links'] = [
-            {
-                'traceId': link.trace_id,
-                'spanId': link.span_id,
-                'attributes': _attributes(link.attributes),
-            }
-            for link in span.links
-        ]
+        made['links'] = [_link(link) for link in span.links]
     fields = (
         'droppedAttributesCount',
         'droppedEventsCount',

@@ -96,11 +96,11 @@ def spans(data: Any, tell: Tell) -> Iterator[model.Span]:
     _look_for_unknown(data, _OF_DATA, 'document', tell)
     for batch in _objects(batches, 'resourceSpans', tell):
         _look_for_unknown(batch, _OF_RESOURCE_SPANS, 'resourceSpans', tell)
-        resource = _resource(batch.get('resource'), tell)
+        resource = _resource(batch, tell)
         groups = _get(batch, 'scopeSpans', 'scope_spans')
         for group in _objects(groups, 'scopeSpans', tell):
             _look_for_unknown(group, _OF_SCOPE_SPANS, 'scopeSpans', tell)
-            scope = _scope(group.get('scope'), tell)
+            scope = _scope(group, tell)
             for each in _objects(group.get('spans'), 'spans', tell):
                 try:
                     span = _span(each, resource, scope, tell)
@@ -161,24 +161,44 @@ def _dropped(each: dict[str, Any]) -> tuple[int, int, int]:
     return (_count(counts[0]), _count(counts[1]), _count(counts[2]))
 
 
-def _resource(value: Any, tell: Tell) -> model.Resource:
+def _dropped_attributes(each: dict[str, Any]) -> int:
+    return _count(
+        _get(each, 'droppedAttributesCount', 'dropped_attributes_count')
+    )
+
+
+def _schema_url(each: dict[str, Any], tell: Tell) -> str:
+    return _text(_get(each, 'schemaUrl', 'schema_url'), 'schemaUrl', tell)
+
+
+def _resource(batch: dict[str, Any], tell: Tell) -> model.Resource:
+    schema_url = _schema_url(batch, tell)
+    value = batch.get('resource')
     if not isinstance(value, dict):
-        return model.Resource()
+        return model.Resource(schema_url=schema_url)
     _look_for_unknown(value, _OF_RESOURCE, 'resource', tell)
     found = _attributes(value.get('attributes'), tell)
     service = found.get(names.SERVICE_NAME, '')
     return model.Resource(
-        service if isinstance(service, str) else str(service), found
+        service if isinstance(service, str) else str(service),
+        found,
+        schema_url,
+        _dropped_attributes(value),
     )
 
 
-def _scope(value: Any, tell: Tell) -> model.Scope:
+def _scope(group: dict[str, Any], tell: Tell) -> model.Scope:
+    schema_url = _schema_url(group, tell)
+    value = group.get('scope')
     if not isinstance(value, dict):
-        return model.Scope()
+        return model.Scope(schema_url=schema_url)
     _look_for_unknown(value, _OF_SCOPE, 'scope', tell)
     return model.Scope(
         _text(value.get('name'), 'scope name', tell),
         _text(value.get('version'), 'scope version', tell),
+        _attributes(value.get('attributes'), tell),
+        schema_url,
+        _dropped_attributes(value),
     )
 
 
@@ -194,6 +214,7 @@ def _events(value: Any, tell: Tell) -> Iterator[model.Event]:
             _text(each.get('name'), 'event name', tell),
             time,
             _attributes(each.get('attributes'), tell),
+            _dropped_attributes(each),
         )
 
 
@@ -207,7 +228,12 @@ def _links(value: Any, tell: Tell) -> Iterator[model.Link]:
             tell(f'a link left out: {exc}')
             continue
         yield model.Link(
-            trace_id, span_id, _attributes(each.get('attributes'), tell)
+            trace_id,
+            span_id,
+            _attributes(each.get('attributes'), tell),
+            _count(each.get('flags')),
+            _text(_get(each, 'traceState', 'trace_state'), 'traceState', tell),
+            _dropped_attributes(each),
         )
 
 

@@ -218,6 +218,18 @@ class SecretsTest(CollectTestCase):
         self.assertEqual(1, self.text().count('"resource"'))
         self.assertNotIn('S3CRET', self.text())
 
+    def test_spans_of_a_scope_still_share_it(self):
+        made = data.document('nova', data.span(1), data.span(2, 1))
+        made['resourceSpans'][0]['scopeSpans'][0]['scope'] = {
+            'name': 'foreign',
+            'attributes': otlp._attributes({'password': 'S3CRET', 'a': 'b'}),
+        }
+        self.write('a.jsonl', json.dumps(made))
+        self.collect()
+        self.assertEqual(1, self.text().count('"scope"'))
+        self.assertIn('"stringValue":"b"', self.text().replace(' ', ''))
+        self.assertNotIn('S3CRET', self.text())
+
 
 class FilesTest(CollectTestCase):
     def test_every_span_is_there_and_may_be_read_by_the_group(self):

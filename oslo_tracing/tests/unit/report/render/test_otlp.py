@@ -66,3 +66,75 @@ class OtlpTest(base.TestCase):
         self.assertEqual({'n': 1}, read[0].events[0].attributes)
         self.assertEqual('c' * 32, read[0].links[0].trace_id)
         self.assertEqual({'why': 'batch'}, read[0].links[0].attributes)
+
+    def test_nothing_of_a_document_is_lost(self):
+        document = {
+            'resourceSpans': [
+                {
+                    'resource': {
+                        'attributes': [_attribute('service.name', 'nova')],
+                        'droppedAttributesCount': 1,
+                    },
+                    'scopeSpans': [
+                        {
+                            'scope': {
+                                'name': 'x',
+                                'version': '2',
+                                'attributes': [_attribute('of', 'scope')],
+                                'droppedAttributesCount': 2,
+                            },
+                            'spans': [_span()],
+                            'schemaUrl': 'https://schemas/1.37.0',
+                        }
+                    ],
+                    'schemaUrl': 'https://schemas/1.30.0',
+                }
+            ]
+        }
+        told = []
+
+        (line,) = render.render(source.spans(document, told.append))
+
+        self.assertEqual([], told)
+        self.assertEqual(document, json.loads(line))
+
+
+def _attribute(key, text):
+    return {'key': key, 'value': {'stringValue': text}}
+
+
+def _span():
+    return {
+        'traceId': 'a' * 32,
+        'spanId': 'b' * 16,
+        'parentSpanId': 'c' * 16,
+        'traceState': 'v=1',
+        'flags': 257,
+        'name': 'work',
+        'kind': 2,
+        'startTimeUnixNano': '5',
+        'endTimeUnixNano': '9',
+        'attributes': [_attribute('of', 'span')],
+        'droppedAttributesCount': 3,
+        'events': [
+            {
+                'timeUnixNano': '7',
+                'name': 'retry',
+                'attributes': [_attribute('of', 'event')],
+                'droppedAttributesCount': 4,
+            }
+        ],
+        'droppedEventsCount': 5,
+        'links': [
+            {
+                'traceId': 'd' * 32,
+                'spanId': 'e' * 16,
+                'traceState': 'w=2',
+                'attributes': [_attribute('of', 'link')],
+                'droppedAttributesCount': 6,
+                'flags': 768,
+            }
+        ],
+        'droppedLinksCount': 7,
+        'status': {'code': 2, 'message': 'DBError'},
+    }
