@@ -164,34 +164,52 @@ class _Periodic:
         def run_periodic_tasks(
             tasks: Any, /, *args: Any, **kwargs: Any
         ) -> Any:
-            ours: Any = None
+            seen = tasks
             try:
-                ours = [
-                    (name, self._task(task))
-                    for name, task in tasks._periodic_tasks
-                ]
-                # The class's list, seen through this object while it runs.
-                if tasks.__dict__.setdefault('_periodic_tasks', ours) is not (
-                    ours
-                ):
-                    ours = None
+                seen = _as_seen(
+                    tasks,
+                    [
+                        (name, self._task(task, tasks))
+                        for name, task in tasks._periodic_tasks
+                    ],
+                )
             except Exception:
-                ours = None
                 _guard.report('attaching to periodic tasks')
-            try:
-                return original(tasks, *args, **kwargs)
-            finally:
-                if ours is not None:
-                    tasks.__dict__.pop('_periodic_tasks', None)
+            return original(seen, *args, **kwargs)
 
         return run_periodic_tasks
 
-    def _task(self, task: Callable[..., Any]) -> Callable[..., Any]:
+    def _task(
+        self, task: Callable[..., Any], manager: Any
+    ) -> Callable[..., Any]:
         @functools.wraps(task)
-        def run(*args: Any, **kwargs: Any) -> Any:
-            return self._roots.run(task, None, task, args, kwargs)
+        def run(_seen: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return self._roots.run(task, None, task, (manager, *args), kwargs)
 
         return run
+
+
+class _Seen:
+    """A manager as the loop over its tasks sees it: with others for them.
+
+    The manager itself is left alone: a task may copy or pickle it.
+    """
+
+    def __init__(self, manager: Any, tasks: list[Any]) -> None:
+        vars(self).update(_manager=manager, _periodic_tasks=tasks)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)['_manager'], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(vars(self)['_manager'], name, value)
+
+
+def _as_seen(manager: Any, tasks: list[Any]) -> Any:
+    """Return what the loop is to see; its log lines name the class."""
+    real = type(manager)
+    ours = type(real.__name__, (_Seen,), {'__module__': real.__module__})
+    return ours(manager, tasks)
 
 
 def _name(function: Any) -> str:

@@ -12,10 +12,14 @@
 
 from __future__ import annotations
 
+import copy
+import logging
+import pickle
 import threading
 from unittest import mock
 
 import eventlet
+import fixtures
 import greenlet
 from opentelemetry import trace
 from oslo_config import cfg
@@ -30,6 +34,7 @@ from oslo_service import periodic_task
 import oslo_tracing
 from oslo_tracing import fixture
 from oslo_tracing.integrations import _periodic
+from oslo_tracing.integrations import oslo_service as integration
 from oslo_tracing import service
 from oslo_tracing.tests import base
 
@@ -271,6 +276,15 @@ class Manager(periodic_task.PeriodicTasks):
         raise ValueError('of the service')
 
 
+class Copied(periodic_task.PeriodicTasks):
+    def __getstate__(self):
+        return {k: v for k, v in vars(self).items() if k != 'conf'}
+
+    @periodic_task.periodic_task(spacing=1, run_immediately=True)
+    def copies(self, context):
+        self.copies = [copy.copy(self), pickle.loads(pickle.dumps(self))]
+
+
 class TasksTest(base.TestCase):
     def setUp(self):
         super().setUp()
@@ -342,3 +356,29 @@ class TasksTest(base.TestCase):
         for thread in threads:
             thread.join()
         self.assertNotIn('_periodic_tasks', vars(self.manager))
+
+    def test_a_task_may_copy_and_pickle_the_manager(self):
+        manager = Copied(self.manager.conf)
+        manager.run_periodic_tasks(self.context, raise_on_error=True)
+        self.assertEqual(
+            ['periodic copies'], [span.name for span in self.spans.finished]
+        )
+        for copied in manager.copies:
+            self.assertNotIn('_periodic_tasks', vars(copied))
+
+    def test_what_the_loop_sets_is_set_in_the_manager(self):
+        seen = integration._as_seen(self.manager, [])
+        seen.idle_for = 5
+        self.assertEqual(5, self.manager.idle_for)
+        self.assertEqual(5, seen.idle_for)
+        self.assertEqual([], seen._periodic_tasks)
+
+    def test_its_log_lines_name_the_manager_as_ever(self):
+        log = self.useFixture(
+            fixtures.FakeLogger('oslo_service', level=logging.DEBUG)
+        )
+        self.manager.run_periodic_tasks(self.context)
+        self.assertIn(
+            'Running periodic task Manager.update_resources\n', log.output
+        )
+        self.assertIn('Error during Manager.fails\n', log.output)
