@@ -24,6 +24,8 @@ import logging
 from typing import Any
 from typing import Final
 
+from oslo_config import types
+
 LOG = logging.getLogger(__name__)
 
 _HTTP_PORT: Final = 4318
@@ -111,7 +113,15 @@ def _receiver(said: Mapping[str, Any]) -> dict[str, Any]:
     if said[_ENDPOINT]:
         found['otlp_endpoint'] = said[_ENDPOINT]
     if said[_INSECURE] is not None:
-        found['otlp_insecure'] = bool(said[_INSECURE])
+        # Text where the toolkit has it from a variable of the environment.
+        try:
+            found['otlp_insecure'] = types.Boolean()(str(said[_INSECURE]))
+        except ValueError:
+            LOG.warning(
+                'Ignored the %s %r of the experiment: it is no boolean.',
+                _INSECURE,
+                said[_INSECURE],
+            )
     return found
 
 

@@ -19,6 +19,8 @@ import fixtures
 from oslo_tracing import _chaos_options
 from oslo_tracing.tests import base
 
+_CONFIGURED_INSECURE = 'tracing_opentelemetry_collector_endpoint_insecure'
+
 
 class ChaosOptionsTest(base.TestCase):
     def setUp(self):
@@ -95,3 +97,25 @@ class ChaosOptionsTest(base.TestCase):
         for value in "'x'", "'y'", "'z'":
             self.assertIn('Ignored the', self.log.output)
             self.assertIn(value, self.log.output)
+
+    def test_a_boolean_may_be_text(self):
+        # Which it is where a configuration takes it from the environment.
+        for text, expected in (('false', False), ('0', False), ('Yes', True)):
+            self.assertIs(
+                expected,
+                _chaos_options.read({'collector_endpoint_insecure': text}, {})[
+                    'otlp_insecure'
+                ],
+            )
+        self.assertEqual('', self.log.output)
+
+    def test_what_is_no_boolean_leaves_tls_on(self):
+        for value in ('', 'flase', [0]):
+            found = _chaos_options.read({}, {_CONFIGURED_INSECURE: value})
+
+            self.assertNotIn('otlp_insecure', found)
+            self.assertIn(
+                f'Ignored the collector_endpoint_insecure {value!r} of the '
+                'experiment',
+                self.log.output,
+            )
