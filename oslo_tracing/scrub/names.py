@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import itertools
-import re
 
 from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
@@ -59,7 +58,6 @@ _UNPRINTABLE = _regex.late(r'[^\x20-\x7e]')
 _HEX = _regex.late(r'(?<![0-9A-Za-z])[0-9A-Fa-f]{16,128}(?![0-9A-Za-z])')
 _DIGITS = _regex.late(r'\d[0-9A-Fa-f]*')
 _PROGRAM = _regex.late(r'[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}')
-_ASSIGNED = _regex.late(r'[A-Za-z_][A-Za-z0-9_]*=', re.ASCII)
 
 
 class NameBudget:
@@ -275,8 +273,13 @@ def program(command: Sequence[object], shell: bool, budget: NameBudget) -> str:
     found = OTHER
     for part in command[:16]:
         word = _shapes.text_of(part)
-        if found == 'env' and _ASSIGNED.match(word):
+        # To env any text may be the name of a variable. What follows a slash
+        # in a value, and in that of an option, is no program.
+        is_option, is_assigned = word.startswith('-'), '=' in word
+        if found == 'env' and is_assigned and not is_option:
             continue
+        if is_option or is_assigned:
+            break
         name = word.rpartition('/')[2]
         if not _PROGRAM.fullmatch(name) or _shapes.mask(name) != name:
             break

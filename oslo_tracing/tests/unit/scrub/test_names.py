@@ -206,6 +206,31 @@ class ProgramTest(base.TestCase):
                 command,
             )
 
+    def test_nothing_of_what_env_is_given(self):
+        for given, expected in (
+            ('db.password=pa/S3CRET', 'mysql'),
+            ('1=/x/S3CRET', 'mysql'),
+            ('=/x/S3CRET', 'mysql'),
+            (b'a-b=/x/S3CRET', 'mysql'),
+            # What follows an option may be its value.
+            ('--unset=/x/S3CRET', 'env'),
+            ('-u/x/S3CRET', 'env'),
+            ('-C/x/S3CRET', 'env'),
+        ):
+            self.assertEqual(
+                expected,
+                names.program(
+                    ('env', given, 'mysql'), False, names.NameBudget()
+                ),
+                given,
+            )
+
+    def test_nothing_of_what_only_a_shell_would_set(self):
+        said = names.program(
+            ('PASSWORD=pa/S3CRET', 'mysql'), False, names.NameBudget()
+        )
+        self.assertEqual('_OTHER', said)
+
     def test_of_a_line_for_a_shell_nothing(self):
         said = names.program(('mysql -px',), True, names.NameBudget())
         self.assertEqual('sh', said)
