@@ -44,6 +44,7 @@ from oslo_tracing import _chaos_options
 from oslo_tracing import _guard
 from oslo_tracing import _runtime
 from oslo_tracing import attributes as names
+from oslo_tracing import exceptions
 from oslo_tracing import opts
 from oslo_tracing import service
 from oslo_tracing import spans
@@ -92,21 +93,46 @@ def configure_control(
     with _guard.never_break_the_service('setting up tracing of experiments'):
         if _runtime.RUNTIME.recorder is not None:
             return
-        conf = cfg.ConfigOpts()
-        opts.register_opts(conf)
+        try:
+            conf = _configuration(config_file)
+            said = _chaos_options.read(arguments, configuration or {})
+            for name, value in said.items():
+                if not _is_set(conf, name):
+                    conf.set_override(name, value, 'tracing')
+            service.setup(conf, SERVICE)
+        except exceptions.TracingError as error:
+            LOG.warning('The experiment is not traced: %s.', error)
+            return
+        _OPEN.is_ours = True
+
+
+def _configuration(path: str | None) -> cfg.ConfigOpts:
+    conf = cfg.ConfigOpts()
+    opts.register_opts(conf)
+    try:
         conf(
             [],
             project=SERVICE,
-            default_config_files=[config_file] if config_file else [],
+            default_config_files=[path] if path else [],
             default_config_dirs=[],
         )
-        said = _chaos_options.read(arguments, configuration or {})
-        for name, value in said.items():
-            found = conf.get_location(name, 'tracing')
-            if found is None or found.location is cfg.Locations.opt_default:
-                conf.set_override(name, value, 'tracing')
-        service.setup(conf, SERVICE)
-        _OPEN.is_ours = True
+    except (cfg.Error, OSError, ValueError) as error:
+        # Its message may quote the line, and the line may be a key.
+        raise exceptions.ConfigurationUnreadable(
+            str(path), type(error).__name__
+        ) from None
+    return conf
+
+
+def _is_set(conf: cfg.ConfigOpts, name: str) -> bool:
+    try:
+        found = conf.get_location(name, 'tracing')
+    except ValueError:
+        # To a wrong value, which is told when all options are read.
+        return True
+    return found is not None and (
+        found.location is not cfg.Locations.opt_default
+    )
 
 
 def cleanup_control() -> None:

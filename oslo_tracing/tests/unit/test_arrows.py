@@ -148,6 +148,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         '_guard',
         '_runtime',
         'attributes',
+        'exceptions',
         'opts',
         'service',
         'spans',

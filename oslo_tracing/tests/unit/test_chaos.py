@@ -12,11 +12,16 @@
 
 from __future__ import annotations
 
+import logging
+import pathlib
+
+import fixtures
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
 
 from oslo_tracing import chaos
 from oslo_tracing import fixture
+from oslo_tracing import service
 from oslo_tracing.tests import base
 
 
@@ -67,3 +72,51 @@ class HeadersTest(base.TestCase):
     def test_what_is_no_url_is_left_to_the_toolkit(self):
         for url in (None, 'http://[bad/', '${url}'):
             self._during(url)
+
+
+class SetUpTest(base.TestCase):
+    """What an experiment says of tracing, and what of it cannot be used."""
+
+    def setUp(self):
+        super().setUp()
+        self.log = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
+        self.directory = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.addCleanup(service.shutdown)
+        self.addCleanup(chaos.cleanup_control)
+
+    def _file(self, text):
+        path = self.directory / 'tracing.conf'
+        path.write_text(text)
+        return str(path)
+
+    def test_a_wrong_option_is_named(self):
+        for option, arguments in (
+            ('sample_ratio = 7', {}),
+            # An argument has a value for it too.
+            ('otlp_protocol = http/json', {'exporter': 'otlp-grpc'}),
+            ('propagators = telegraph', {}),
+        ):
+            path = self._file(f'[tracing]\n{option}\n')
+
+            chaos.configure_control(config_file=path, **arguments)
+
+            said = self.log.output
+            name, _equals, value = option.partition(' = ')
+            self.assertIn('The experiment is not traced: [tracing]', said)
+            self.assertIn(name, said)
+            self.assertIn(value, said)
+            self.assertNotIn('Tracing failed', said)
+            self.assertFalse(chaos._OPEN.is_ours)
+
+    def test_a_file_that_cannot_be_used_is_named(self):
+        missing = str(self.directory / 'missing.conf')
+        wrong = self._file('[tracing]\nhmac_keys S3CRET\n')
+        for path in (missing, wrong):
+            chaos.configure_control(config_file=path)
+
+            self.assertIn(
+                f'The experiment is not traced: {path} cannot be used',
+                self.log.output,
+            )
+        self.assertNotIn('S3CRET', self.log.output)
+        self.assertNotIn('Tracing failed', self.log.output)
