@@ -94,7 +94,7 @@ def _receiver(said: Mapping[str, Any]) -> dict[str, Any]:
             'opentelemetry, exporter otlp-http and collector_endpoint.',
             endpoint,
         )
-        return {'otlp_endpoint': endpoint}
+        return {'otlp_endpoint': endpoint, 'otlp_protocol': 'http/protobuf'}
     if provider not in (None, _NOOP, _OPENTELEMETRY):
         LOG.warning(
             'Ignored the provider %r of the experiment: spans go where '
@@ -104,7 +104,9 @@ def _receiver(said: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if exporter in _GRPC:
         found['otlp_protocol'] = 'grpc'
-    elif exporter is not None and exporter not in _HTTP:
+    elif exporter in _HTTP:
+        found['otlp_protocol'] = 'http/protobuf'
+    elif exporter is not None:
         LOG.warning(
             'Ignored the exporter %r of the experiment, known are %s.',
             exporter,

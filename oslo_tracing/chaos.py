@@ -96,6 +96,9 @@ def configure_control(
         try:
             conf = _configuration(config_file)
             said = _chaos_options.read(arguments, configuration or {})
+            if 'otlp_protocol' in said:
+                # Every exporter that an experiment can name is OTLP's.
+                said['exporters'] = ['otlp']
             for name, value in said.items():
                 if not _is_set(conf, name):
                     conf.set_override(name, value, 'tracing')

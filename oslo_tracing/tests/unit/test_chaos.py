@@ -22,6 +22,7 @@ from opentelemetry import context as otel_context
 from oslo_tracing import chaos
 from oslo_tracing import fixture
 from oslo_tracing import service
+from oslo_tracing import settings as settings_module
 from oslo_tracing.tests import base
 
 
@@ -120,3 +121,59 @@ class SetUpTest(base.TestCase):
             )
         self.assertNotIn('S3CRET', self.log.output)
         self.assertNotIn('Tracing failed', self.log.output)
+
+    def _settings(self, environment, **arguments):
+        read = []
+        self.patch(
+            service,
+            'setup',
+            lambda conf, name: read.append(settings_module.read(conf, name)),
+        )
+        for variable, value in environment.items():
+            self.useFixture(fixtures.EnvironmentVariable(variable, value))
+        chaos.configure_control(**arguments)
+        (settings,) = read
+        return settings
+
+    def test_an_exporter_wins_over_the_environment(self):
+        for arguments, protocol in (
+            ({'exporter': 'otlp-http'}, 'http/protobuf'),
+            ({'exporter': 'oltp-http'}, 'http/protobuf'),
+            ({'exporter': 'otlp-grpc'}, 'grpc'),
+            ({'provider': 'jaeger'}, 'http/protobuf'),
+        ):
+            other = {'grpc': 'http/protobuf'}.get(protocol, 'grpc')
+            settings = self._settings(
+                {
+                    'OTEL_TRACES_EXPORTER': 'none',
+                    'OTEL_EXPORTER_OTLP_PROTOCOL': other,
+                },
+                **arguments,
+            )
+
+            self.assertEqual(['otlp'], settings.exporters, arguments)
+            self.assertEqual(protocol, settings.otlp_protocol, arguments)
+
+    def test_without_one_the_environment_says_it(self):
+        settings = self._settings(
+            {
+                'OTEL_TRACES_EXPORTER': 'none',
+                'OTEL_EXPORTER_OTLP_PROTOCOL': 'grpc',
+            },
+            provider='opentelemetry',
+        )
+
+        self.assertEqual(['none'], settings.exporters)
+        self.assertEqual('grpc', settings.otlp_protocol)
+
+    def test_the_file_wins_over_an_exporter(self):
+        settings = self._settings(
+            {'OTEL_TRACES_EXPORTER': 'none'},
+            config_file=self._file(
+                '[tracing]\nexporters = log\notlp_protocol = grpc\n'
+            ),
+            exporter='otlp-http',
+        )
+
+        self.assertEqual(['log'], settings.exporters)
+        self.assertEqual('grpc', settings.otlp_protocol)

@@ -119,3 +119,12 @@ class ChaosOptionsTest(base.TestCase):
                 'experiment',
                 self.log.output,
             )
+
+    def test_http_is_said_as_grpc_is(self):
+        for exporter in ('otlp-http', 'oltp-http'):
+            self.assertEqual(
+                'http/protobuf',
+                _chaos_options.read({'exporter': exporter}, {})[
+                    'otlp_protocol'
+                ],
+            )
