@@ -75,6 +75,8 @@ def _carrying(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             if args:
                 args = (context.Carried(args[0]), *args[1:])
+            elif 'callback' in kwargs:
+                kwargs['callback'] = context.Carried(kwargs['callback'])
         except Exception:
             _guard.report('carrying the trace into a thread of a group')
         return original(group, *args, **kwargs)

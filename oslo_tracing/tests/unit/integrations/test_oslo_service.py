@@ -222,6 +222,21 @@ class LoopsTest(base.TestCase):
             group.wait() if name == 'threading' else eventlet.sleep(0)
             self.assertEqual(0, seen[1].span_id, name)
 
+    def test_also_where_the_function_is_given_by_name(self):
+        for name, (_loops, groups) in BACKENDS.items():
+            group = groups.ThreadGroup()
+            seen = []
+
+            def work(*args, seen=seen, **kwargs):
+                seen.append((_current(), args, kwargs))
+
+            with oslo_tracing.span('request', root=True) as request:
+                group.add_thread(callback=work, left=1)
+            group.wait() if name == 'threading' else eventlet.sleep(0)
+            self.assertEqual(
+                [(request.get_span_context(), (), {'left': 1})], seen, name
+            )
+
     def test_off_by_option(self):
         self.spans = self.useFixture(
             fixture.SpanRecorder(
