@@ -117,10 +117,16 @@ class Roots:
 
 def function_name(function: Any) -> str:
     """Return the full name of what is called, as ``module.Class.method``."""
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = without_partials(function)
     if not hasattr(function, '__qualname__'):
         function = type(function)
     module = getattr(function, '__module__', None)
     name = str(function.__qualname__)
     return f'{module}.{name}' if module else name
+
+
+def without_partials(function: Any) -> Any:
+    """Return what is called in the end, where arguments were put to it."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function

@@ -153,12 +153,14 @@ class _Periodic:
     def _each_run(self, function: Any) -> Callable[..., Any]:
         # Anything callable will do for oslo.service, and a plain function
         # can have whatever name its log lines are to say.
-        name = _name(function)
+        logged = _name(function)
+        # All partials have one name in the log.
+        called = _name(_periodic.without_partials(function))
 
         def run(*args: Any, **kwargs: Any) -> Any:
-            return self._roots.run(function, name, function, args, kwargs)
+            return self._roots.run(function, called, function, args, kwargs)
 
-        run.__module__, _dot, run.__qualname__ = name.rpartition('.')
+        run.__module__, _dot, run.__qualname__ = logged.rpartition('.')
         setattr(run, _STANDS, True)
         return run
 

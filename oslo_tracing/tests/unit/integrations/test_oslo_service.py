@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 import pickle
 import threading
@@ -30,6 +31,7 @@ from oslo_service.backend._eventlet import threadgroup as green_groups
 from oslo_service.backend._threading import loopingcall as real_loops
 from oslo_service.backend._threading import threadgroup as real_groups
 from oslo_service import periodic_task
+from oslo_utils import reflection
 
 import oslo_tracing
 from oslo_tracing import fixture
@@ -236,6 +238,32 @@ class LoopsTest(base.TestCase):
             self.assertEqual(
                 [(request.get_span_context(), (), {'left': 1})], seen, name
             )
+
+    def test_a_looping_call_over_a_partial_is_named_as_its_function(self):
+        times = Times(1)
+        call = real_loops.FixedIntervalLoopingCall(
+            functools.partial(functools.partial(times.sync, 1), g=2)
+        )
+        call.start(interval=0)
+        call.wait()
+        (span,) = self.spans.finished
+        self.assertEqual('periodic sync', span.name)
+        self.assertEqual(
+            f'{__name__}.Times.sync', span.attributes['code.function.name']
+        )
+        self.assertEqual(((1,), {'g': 2}), times.args)
+
+    def test_its_log_lines_name_a_partial_as_ever(self):
+        def run(_argument):
+            named.append(reflection.get_callable_name(call.f))
+            raise common.LoopingCallDone()
+
+        named = []
+        function = functools.partial(run, 1)
+        call = real_loops.FixedIntervalLoopingCall(function)
+        call.start(interval=0)
+        call.wait()
+        self.assertEqual([reflection.get_callable_name(function)], named)
 
     def test_off_by_option(self):
         self.spans = self.useFixture(
