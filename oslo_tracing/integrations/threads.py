@@ -71,6 +71,7 @@ LONG_LIVED = (
     'wsgiref',
 )
 
+_PRIVSEP = 'oslo_privsep.priv_context'
 _CARRIED = '_oslo_tracing_carried'
 
 
@@ -102,7 +103,11 @@ def _starting(original: Callable[..., Any]) -> Callable[..., Any]:
 def _lend(thread: Any, starter: Any) -> None:
     target = getattr(thread, '_target', None)
     while isinstance(target, functools.partial):
-        target = target.func
+        inner = target.func
+        if target.args and getattr(inner, '__module__', None) == _PRIVSEP:
+            # Of an entry point it is the service's own function.
+            inner = target.args[0]
+        target = inner
     modules = (
         starter,
         type(thread).__module__,

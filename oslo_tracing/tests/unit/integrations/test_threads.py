@@ -19,6 +19,7 @@ import threading
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from oslo_privsep import priv_context
 
 import oslo_tracing
 from oslo_tracing import context
@@ -75,6 +76,26 @@ class ThreadsTest(base.TestCase):
                 threading.Thread(target=note),
                 threading.Thread(target=functools.partial(note)),
                 threading.Timer(0.0, note),
+            )
+        ]
+        self.assertEqual(expected, seen)
+
+    def test_also_a_function_that_privsep_runs(self):
+        def note(*args):
+            seen.append(_active())
+
+        seen = []
+        privileged = priv_context.PrivContext(
+            'oslo_tracing', cfg_section='privsep_of_threads', capabilities=[]
+        )
+        # As in the daemon: the function is called here.
+        privileged.set_client_mode(False)
+        entrypoint = privileged.entrypoint(note)
+        expected = [
+            self._started_in_a_request(thread)
+            for thread in (
+                threading.Thread(target=entrypoint),
+                threading.Thread(target=functools.partial(entrypoint, 1)),
             )
         ]
         self.assertEqual(expected, seen)
