@@ -332,7 +332,12 @@ def _add_headers(provider: dict[str, Any]) -> None:
     url = provider.get('url')
     if tracing is None or not isinstance(url, str):
         return
-    if not tracing.propagation.may_carry(parse.urlsplit(url).hostname):
+    try:
+        host = parse.urlsplit(url).hostname
+    except ValueError:
+        # The toolkit will complain.
+        return
+    if not tracing.propagation.may_carry(host):
         return
     found: dict[str, str] = {}
     tracing.propagation.to_carrier(found, otel_context.get_current())

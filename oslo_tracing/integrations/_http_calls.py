@@ -53,7 +53,11 @@ def origin(url: str) -> Origin:
 
 def has_no_host(url: Any) -> bool:
     """Say whether keystoneauth has to find out where a URL leads."""
-    return isinstance(url, str) and not parse.urlsplit(url).netloc
+    try:
+        return isinstance(url, str) and not parse.urlsplit(url).netloc
+    except ValueError:
+        # keystoneauth will complain.
+        return False
 
 
 class Call:

@@ -74,6 +74,14 @@ class HeadersTest(base.TestCase):
         for url in (None, 'http://[bad/', '${url}'):
             self._during(url)
 
+    def test_nor_is_it_told_of_as_a_fault_of_ours(self):
+        log = self.useFixture(
+            fixtures.FakeLogger('oslo_tracing', level=logging.WARNING)
+        )
+        self._during('http://[bad/')
+
+        self.assertEqual('', log.output)
+
 
 class SetUpTest(base.TestCase):
     """What an experiment says of tracing, and what of it cannot be used."""

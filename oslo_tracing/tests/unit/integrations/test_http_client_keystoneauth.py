@@ -14,6 +14,9 @@
 
 from __future__ import annotations
 
+import logging
+
+import fixtures
 from keystoneauth1 import exceptions as keystone_exceptions
 from keystoneauth1 import noauth
 from keystoneauth1 import session as keystone_session
@@ -106,6 +109,16 @@ class KeystoneauthTest(http_servers.TestCase):
         session.get(self.server.url + '/')
         session.request(method='GET', url=self.server.url + '/')
         self.assertEqual([('GET', 200, None)] * 2, self._calls(spans))
+
+    def test_what_is_no_url_is_the_callers_fault(self):
+        self.record()
+        log = self.useFixture(
+            fixtures.FakeLogger('oslo_tracing', level=logging.WARNING)
+        )
+        self.assertRaises(
+            ValueError, keystone_session.Session().get, 'http://[bad'
+        )
+        self.assertEqual('', log.output)
 
     def test_retries_on_a_status(self):
         spans = self.record()
