@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import dataclasses
 import gzip
+import hashlib
 import os
 import tempfile
 from typing import BinaryIO
@@ -34,6 +35,8 @@ from oslo_tracing.report.sources import base
 from oslo_tracing.report.sources import files
 
 _SUFFIX: Final = '.jsonl.gz'
+#: In bytes, of every file system that matters.
+_LONGEST_NAME: Final = 255
 _FILE_MODE: Final = 0o640
 _DIRECTORY_MODE: Final = 0o750
 #: So many spans are written together: a reader finds the rest of a file that
@@ -90,11 +93,8 @@ def collect(directory: str, output: str, max_bytes: int) -> Collected:
         if room < _ROOM:
             made.cut.append(name)
             continue
-        one = files.FileSource(path)
-        whole = _one(one.spans(), os.path.join(output, name), room, made)
-        for problem in one.problems:
-            made.problems.tell(problem.where, problem.what, problem.line)
-        if not whole:
+        spans = source.spans_of(path)
+        if not _one(spans, os.path.join(output, name), room, made):
             made.cut.append(name)
     return made
 
@@ -112,12 +112,25 @@ def _name(path: str, taken: set[str]) -> str:
     for suffix in ('.gz', '.jsonl', '.json'):
         name = name.removesuffix(suffix)
     number = 1
-    wanted = name
+    wanted = _short(name)
     while wanted in taken:
         number += 1
-        wanted = f'{name}-{number}'
+        wanted = _short(f'{name}-{number}')
     taken.add(wanted)
     return wanted + _SUFFIX
+
+
+def _short(name: str) -> str:
+    """Return a name that a file may have, the same each time."""
+    most = _LONGEST_NAME - len(_SUFFIX)
+    whole = os.fsencode(name)
+    if len(whole) <= most:
+        return name
+    # Of what differs in the rest only this is left.
+    end = '-' + hashlib.sha256(whole).hexdigest()[:16]
+    while len(os.fsencode(name)) > most - len(end):
+        name = name[:-1]
+    return name + end
 
 
 def _one(

@@ -102,7 +102,7 @@ class FileSource(base.Source):
             some = False
             for path in self.files():
                 some = True
-                yield from self._open(path, follow=False)
+                yield from self.spans_of(path)
             if not some:
                 self.problems.tell(
                     self.name, f'no file named *{", *".join(_SUFFIXES)} in it'
@@ -153,6 +153,13 @@ class FileSource(base.Source):
                     yield entry.path
             if depth < _MAX_DIRECTORIES_DEEP:
                 left.extend(reversed(below))
+
+    def spans_of(self, path: str) -> Iterator[model.Span]:
+        """Read every span of one of :meth:`files`.
+
+        What it is by now, if it is there at all, is among the problems.
+        """
+        return self._open(path, follow=False)
 
     def _open(self, path: str, follow: bool) -> Iterator[model.Span]:
         try:

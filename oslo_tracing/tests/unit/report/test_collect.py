@@ -317,3 +317,68 @@ class FilesTest(CollectTestCase):
             self.output,
             10,
         )
+
+
+class PassedOverTest(CollectTestCase):
+    def setUp(self):
+        super().setUp()
+        self.write('z.jsonl', *data.boot())
+
+    def path(self, name):
+        return os.path.join(self.source, name)
+
+    def told(self, made):
+        return {problem.where: problem.what for problem in made.problems}
+
+    def test_what_is_no_regular_file_is_told_and_the_rest_kept(self):
+        other = os.path.join(self.useFixture(fixtures.TempDir()).path, 'a')
+        with open(other, 'w') as stream:
+            stream.writelines(data.boot())
+        os.symlink('nowhere', self.path('a.jsonl'))
+        os.symlink(other, self.path('b.jsonl'))
+        os.mkfifo(self.path('c.jsonl'))
+        made = self.collect()
+        self.assertEqual(
+            dict.fromkeys(
+                map(self.path, ('a.jsonl', 'b.jsonl', 'c.jsonl')),
+                'not a regular file',
+            ),
+            self.told(made),
+        )
+        self.assertEqual({'z.jsonl.gz'}, set(self.kept()))
+        self.assertEqual(1, made.files)
+
+    def test_so_is_a_file_that_is_gone_or_not_for_us_to_read(self):
+        self.write('a.jsonl', *data.boot())
+        for what, error in (
+            ('No such file or directory', FileNotFoundError),
+            ('Permission denied', PermissionError),
+        ):
+            real = os.open
+
+            def fails(path, *args, what=what, error=error, **kwargs):
+                if path == self.path('a.jsonl'):
+                    raise error(1, what)
+                return real(path, *args, **kwargs)
+
+            with fixtures.MockPatch('os.open', fails):
+                made = self.collect()
+            self.assertEqual({self.path('a.jsonl'): what}, self.told(made))
+            self.assertEqual({'z.jsonl.gz'}, set(self.kept()))
+
+    def test_a_name_may_be_as_long_as_the_way_to_it(self):
+        names = [
+            os.path.join(letters, letters, name)
+            for letters in ('d' * 200, '\xe9' * 100)
+            for name in ('a.jsonl', 'a.json', 'b.jsonl')
+        ]
+        # The second of these has room, and none for a number.
+        names += [f'{"e" * 246}.json', f'{"e" * 246}.jsonl']
+        for name in names:
+            self.write(name, *data.boot())
+        made = self.collect()
+        self.assertEqual(9, made.files)
+        kept = self.kept()
+        self.assertEqual(9, len(kept))
+        self.assertEqual(0, self.collect().changed)
+        self.assertEqual(kept, self.kept())
