@@ -222,6 +222,19 @@ class TwoNodesTest(RolesTestCase):
         )
         self.assertEqual({'controller': 0, 'compute1': 0}, job.run())
 
+    def test_nodes_without_traces_have_no_part_in_it(self):
+        job = self.useFixture(executor.Job('controller', 'none', 'compute1'))
+        self.demo(job, 'controller')
+        there, *_more = self.demo(job, 'compute1')
+        job.traces('none').rmdir()
+        self.results(job, test_there=('success', there))
+        job.run()
+        listed = executor.listed(job.report('controller'))
+        self.assertTrue(listed['test_there']['page'])
+        self.assertEqual(
+            dict.fromkeys(('controller', 'none', 'compute1'), 0), job.run()
+        )
+
 
 class ToolsTest(base.TestCase):
     def test_what_the_tests_talk_to_is_built_before(self):
