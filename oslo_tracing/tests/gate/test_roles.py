@@ -236,6 +236,26 @@ class TwoNodesTest(RolesTestCase):
         )
 
 
+class DifferentNodesTest(RolesTestCase):
+    def setUp(self):
+        super().setUp()
+        self.job = self.useFixture(executor.Job('controller'))
+
+    def traced(self, line):
+        path = self.job.traces('controller') / 'a.jsonl'
+        path.write_text(line)
+
+    def test_the_traces_may_lie_elsewhere(self):
+        elsewhere = self.job.root / 'disk'
+        self.job.traces('controller').rename(elsewhere)
+        self.job.traces('controller').symlink_to(elsewhere)
+        self.traced(data.line('nova', data.span(1)))
+        self.results(self.job, test_a=('success', data.TRACE))
+        self.job.run()
+        kept, _modes = executor.kept(self.job.raw('controller'))
+        self.assertEqual({'a.jsonl.gz'}, set(kept))
+
+
 class ToolsTest(base.TestCase):
     def test_what_the_tests_talk_to_is_built_before(self):
         job = self.useFixture(executor.Job('controller'))
