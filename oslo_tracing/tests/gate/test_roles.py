@@ -255,6 +255,23 @@ class DifferentNodesTest(RolesTestCase):
         kept, _modes = executor.kept(self.job.raw('controller'))
         self.assertEqual({'a.jsonl.gz'}, set(kept))
 
+    def test_a_stestr_that_came_later_is_asked_again(self):
+        self.traced(data.line('nova', data.span(1)))
+        self.results(self.job, test_a=('success', data.TRACE))
+        os.rename(self.job.root / 'run.subunit', self.job.root / 'last')
+        stestr = self.job.root / 'stestr'
+        self.job.hosts['controller'].update(
+            report_traces_stestr=str(self.job.root),
+            report_traces_stestr_command=str(stestr),
+        )
+        self.job.run()
+        self.assertEqual({}, self.job.artifacts())
+        stestr.write_text('#!/bin/sh\ncat last\n')
+        stestr.chmod(0o755)
+        self.job.run()
+        self.assertIn('test_a', executor.listed(self.job.report('controller')))
+        self.assertEqual({'controller': 0}, self.job.run())
+
 
 class ToolsTest(base.TestCase):
     def test_what_the_tests_talk_to_is_built_before(self):
