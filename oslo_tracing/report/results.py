@@ -109,14 +109,20 @@ def _told(details: dict[str, Any]) -> dict[str, str]:
     kept = {}
     for name, content in details.items():
         if name in (DETAIL, CLASS_DETAIL):
-            trace_id = content.as_text().strip()
+            trace_id = _text(content).strip()
             if _TRACE_ID.fullmatch(trace_id):
                 kept[name] = trace_id
         elif name.startswith('traceback'):
-            noted = _NOTED.search(content.as_text())
+            noted = _NOTED.search(_text(content))
             if noted:
                 kept.setdefault(DETAIL, noted[1])
     return kept
+
+
+def _text(content: Any) -> str:
+    # What is looked for is ASCII, while the rest may be in no charset at all,
+    # or not in the one that it is said to be in.
+    return b''.join(content.iter_bytes()).decode('utf-8', 'replace')
 
 
 def _results(tests: Iterable[dict[str, Any]]) -> list[Result]:

@@ -163,6 +163,52 @@ class ResultsTest(base.TestCase):
         self.assertEqual('4' * 32, found.trace_id)
 
 
+class StrangeDetailsTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = os.path.join(
+            self.useFixture(fixtures.TempDir()).path, 'run.subunit'
+        )
+
+    def read(self, **detail):
+        with open(self.path, 'wb') as stream:
+            told = subunit.StreamResultToBytes(stream).status
+            told(test_id='a', eof=True, **detail)
+            told(test_id='a', test_status='fail')
+        (found,) = results.read(self.path)
+        return found
+
+    def test_a_traceback_of_whatever_bytes_is_read(self):
+        noted = f'{results.NOTE}{"3" * 32}\n'.encode()
+        utf8 = 'text/x-traceback; charset="utf8"; language="python"'
+        for text, mime_type in (
+            (b'boom \xff\xfe caf\xe9\n' + noted, utf8),
+            (noted + 'caf\xe9'.encode()[:-1], utf8),
+            (noted, None),
+            (noted, 'application/octet-stream'),
+            (noted, 'text/plain; charset=nope'),
+            (noted, 'text/plain; charset=hex'),
+            (noted, 'text/plain'),
+        ):
+            found = self.read(
+                file_name='traceback', file_bytes=text, mime_type=mime_type
+            )
+            self.assertEqual('3' * 32, found.trace_id, (text, mime_type))
+
+    def test_so_is_a_trace_id(self):
+        for text, trace_id in (
+            (b'\xff' * 32, ''),
+            (b'4' * 32 + b'\n', '4' * 32),
+        ):
+            for mime_type in (None, 'text/plain; charset=nope'):
+                found = self.read(
+                    file_name=results.DETAIL,
+                    file_bytes=text,
+                    mime_type=mime_type,
+                )
+                self.assertEqual(trace_id, found.trace_id)
+
+
 class ReportTest(base.TestCase):
     def setUp(self):
         super().setUp()
