@@ -32,9 +32,9 @@ class Query:
     :param least: nanoseconds that it took at least.
     :param errors: whether some span of it failed.
     :param request_id: its own, or one that a span tells.
-    :param service: glob of the service of a span.
-    :param name: glob of the name of the same span.
-    :param attributes: keys of that span's attributes, each with a glob.
+    :param service: pattern, with ``*`` and ``?``, of the service of a span.
+    :param name: pattern of the name of the same span.
+    :param attributes: keys of that span's attributes, each with a pattern.
     """
 
     since: int | None = None
@@ -116,4 +116,5 @@ def summaries(
 
 
 def _like(value: str, wanted: str) -> bool:
-    return fnmatch.fnmatchcase(value, wanted)
+    # Addresses and locks have brackets, so they stand for themselves.
+    return fnmatch.fnmatchcase(value, wanted.replace('[', '[[]'))

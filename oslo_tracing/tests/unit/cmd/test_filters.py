@@ -169,3 +169,24 @@ class FiltersTest(test_commands.CommandTestCase):
         self.assertRaises(
             argparse.ArgumentTypeError, filters.moment, '\u0661h'
         )
+
+
+class BracketsTest(test_commands.CommandTestCase):
+    def test_they_are_text(self):
+        url = 'http://[fd00::1]:8774/v2.1'
+        span = data.span(1, name='lock [1]', attributes={'url.full': url})
+        self.write(data.line('nova[a-c]!', span))
+        for options, code in (
+            (('--attribute', f'url.full={url}'), 0),
+            (('--attribute', 'url.full=http://[*]:8774/*'), 0),
+            (('--attribute', 'url.full=http:[/]*'), 2),
+            (('--name', 'lock [1]'), 0),
+            (('--name', 'lock ?1]'), 0),
+            (('--name', '[l]ock*'), 2),
+            (('--service', 'nova[a-c]!'), 0),
+            (('--service', 'nova[[]*'), 2),
+        ):
+            found, _out, _err = self.run_main(
+                'list', '--source', self.path, *options
+            )
+            self.assertEqual(code, found, options)
