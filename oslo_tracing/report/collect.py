@@ -172,7 +172,8 @@ def _pack(
         batch: list[model.Span] = []
 
         def write() -> bool:
-            for line in otlp.render(batch):
+            nonlocal count
+            for line, number in otlp.counted(batch):
                 data = line.encode() + b'\n'
                 packed.flush()
                 left = room - stream.tell() - _ROOM
@@ -180,6 +181,7 @@ def _pack(
                 if len(data) > left and len(gzip.compress(data)) > left:
                     return False
                 packed.write(data)
+                count += number
             return True
 
         for span in spans:
@@ -187,11 +189,9 @@ def _pack(
             if len(batch) == _BATCH:
                 if not write():
                     return count, False
-                count += len(batch)
                 batch.clear()
-        if not write():
-            return count, False
-        return count + len(batch), True
+        whole = write()
+        return count, whole
 
 
 def _same(stream: BinaryIO, path: str) -> bool:

@@ -40,6 +40,11 @@ def render(spans: Iterable[model.Span]) -> Iterator[str]:
     :param spans: of any traces.
     :returns: lines without newlines, as the file exporter writes them.
     """
+    return (line for line, _count in counted(spans))
+
+
+def counted(spans: Iterable[model.Span]) -> Iterator[tuple[str, int]]:
+    """Write spans as :func:`render` does, and count those of each line."""
     batches: dict[model.Resource, dict[model.Scope, list[dict[str, Any]]]] = {}
     size = 0
     for span in spans:
@@ -56,7 +61,7 @@ def render(spans: Iterable[model.Span]) -> Iterator[str]:
 
 def _documents(
     batches: dict[model.Resource, dict[model.Scope, list[dict[str, Any]]]],
-) -> Iterator[str]:
+) -> Iterator[tuple[str, int]]:
     for resource, scopes in batches.items():
         batch = {
             'resource': _with_attributes(
@@ -70,7 +75,8 @@ def _documents(
             ],
         }
         _of_schema(batch, resource.schema_url)
-        yield json.dumps({'resourceSpans': [batch]}, separators=_SEPARATORS)
+        line = json.dumps({'resourceSpans': [batch]}, separators=_SEPARATORS)
+        yield line, sum(map(len, scopes.values()))
 
 
 def _scope(scope: model.Scope) -> dict[str, Any]:

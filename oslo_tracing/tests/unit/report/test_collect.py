@@ -13,6 +13,7 @@
 """What is kept of trace files: no secret, no more than asked for."""
 
 import gzip
+import hashlib
 import json
 import os
 import stat
@@ -382,3 +383,36 @@ class PassedOverTest(CollectTestCase):
         self.assertEqual(9, len(kept))
         self.assertEqual(0, self.collect().changed)
         self.assertEqual(kept, self.kept())
+
+
+class CutTest(CollectTestCase):
+    def spans(self, first, words=1):
+        # No two are alike, for packing to make less of.
+        return [
+            data.span(
+                n,
+                attributes={
+                    'x': ' '.join(
+                        hashlib.sha256(f'{n} {word}'.encode()).hexdigest()[:4]
+                        for word in range(words)
+                    )
+                },
+            )
+            for n in range(first, first + 20)
+        ]
+
+    def test_what_is_told_is_what_there_is(self):
+        # All are written together, and the last has no room.
+        self.write(
+            'a.jsonl',
+            data.line('first', *self.spans(1)),
+            data.line('second', *self.spans(21)),
+            data.line('noisy', *self.spans(41, words=200)),
+        )
+        made = self.collect(12000)
+        self.assertEqual(['a.jsonl.gz'], made.cut)
+        self.assertLessEqual(made.bytes, 12000)
+        self.assertEqual((1, 40), (made.files, made.spans))
+        self.assertEqual(
+            40, len(list(sources.open_source(self.output).spans()))
+        )
