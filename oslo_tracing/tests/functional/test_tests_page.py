@@ -105,3 +105,40 @@ class TestsPageTest(test_report_page.PageTestCase):
         raw = self._one('#tests tr.failed .raw a').get_attribute('href')
         name = raw.rpartition('/')[2]
         self.assertTrue(os.path.exists(os.path.join(self.pages, name)))
+
+
+class ClassesPageTest(test_report_page.PageTestCase):
+    def setUp(self):
+        super().setUp()
+        self.useFixture(base.LogOfACommand())
+        run = self.useFixture(test_results.Run())
+        source = os.path.join(self.directory, 'spans.jsonl')
+        with open(source, 'w') as stream:
+            for number in '56':
+                stream.write(
+                    data.line('nova', data.span(1, trace_id=number * 32))
+                )
+        details = {'oslo_tracing_class': '5' * 32}
+        run.test('compute.Boot.test_a', oslo_tracing='6' * 32, **details)
+        run.test('compute.Boot.test_b', 'fail', **details)
+        run.test('setUpClass (compute.Resize)', 'fail')
+        self.pages = os.path.join(self.directory, 'pages')
+        main.main(
+            [
+                'report',
+                '--source',
+                source,
+                '--tests',
+                run.path,
+                '--output',
+                self.pages,
+            ]
+        )
+        self._get(pathlib.Path(self.pages, 'index.html'))
+
+    def test_a_row_that_no_runner_told_of_is_no_test(self):
+        self.assertEqual(
+            'Tests\n3\nFailed\n2\nWith a trace\n1', self._one('#facts').text
+        )
+        self.assertEqual('4 shown', self._one('#hits').text)
+        self._harmless()
