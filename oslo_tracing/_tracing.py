@@ -74,6 +74,10 @@ def _never() -> bool:
     return False
 
 
+def _nothing() -> None:
+    pass
+
+
 #: Of who is taken off before its first span, or could not be made.
 _NOTHING = Parts(trace.NoOpTracerProvider(), None, None, _never)
 
@@ -88,6 +92,7 @@ class Tracing:
     :ivar stats: what was exported, and what was dropped and why.
     :ivar http_server: what all filters share, made with the first request.
     :ivar recorder: records what a service says itself.
+    :ivar look: called now and then, to notice changed options.
     :ivar undo: closing it takes everything off.
     :ivar exports: spans go to our exporters.
     :ivar provider: see :class:`Parts`, and so the next three; who asks for
@@ -105,6 +110,7 @@ class Tracing:
         self.stats = counters.Counters()
         self.http_server: Any = None
         self.recorder: Any = None
+        self.look: Callable[[], None] = _nothing
         self.undo = contextlib.ExitStack()
         self.exports = False
         self._make: Callable[[], Parts] | None = None

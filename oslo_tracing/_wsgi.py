@@ -89,6 +89,7 @@ class Server:
         self.settings = tracing.settings
         self._tracer = tracing.tracer('wsgi')
         self._sampling = tracing.sampling
+        self._look = tracing.look
         self._unrecorded = _wsgi_unrecorded.Draw(
             tracing.sampling,
             tracing.provider,
@@ -163,6 +164,8 @@ class Server:
             came = environ.get('PATH_INFO', '')
             whole = environ.get('SCRIPT_NAME', '') + came
             if self._is_ignored(whole):
+                # Perhaps all are, and the sampler never does.
+                self._look()
                 return _wsgi_request.Request(
                     environ, trace.INVALID_SPAN, self._silent
                 )

@@ -189,6 +189,7 @@ def _build(
     settings, undo = tracing.settings, tracing.undo
     watched = watch.Watch(conf, settings, rules.check)
 
+    tracing.look = watched.look
     sampler = _foundations(tracing, watched.look)
     foreign = None if processor else _global.foreign_provider()
     tracing.later(

@@ -282,6 +282,17 @@ class WatchTest(base.TestCase):
         self.now += watch.INTERVAL
         self.assertEqual(0, self._trace(recorder))
 
+    def test_requests_that_are_ignored_look_too(self):
+        _conf, recorder = self._set_up('ignored_paths = *')
+        app = middleware.TracingMiddleware(wsgi.hello)
+        wsgi.ask(app, '/x')
+        self.assertEqual([], recorder.finished)
+        self._write('ignored_paths = /healthcheck')
+        self.now += watch.INTERVAL
+        for _number in range(2):
+            wsgi.ask(app, '/x')
+        self.assertEqual(1, len(recorder.finished))
+
     def test_nothing_is_left_on_the_configuration(self):
         conf, _recorder = self._set_up()
         service.shutdown()
