@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+_CLIENT = trace.SpanKind.CLIENT
+
 #: Seconds that a thread waits for another that makes what records. That may
 #: log, and wait for a lock of the log that who asks here holds.
 _PATIENCE = 30.0
@@ -247,6 +249,9 @@ class _Tracer(_ready.Tracer):
         tracer = made.get_tracer(
             name, provider.own_version(), attributes.SCHEMA_URL
         )
+        if self._tracing.sampling is None:
+            # No sampler of ours is asked, which would look.
+            tracer = _Looking(tracer, self._tracing.look)
         # From the second span on there is no way round over here.
         self.start_span = tracer.start_span  # type: ignore[method-assign]
         self.start_ready = (  # type: ignore[method-assign]
@@ -258,3 +263,31 @@ class _Tracer(_ready.Tracer):
                 tracer.start_drawn
             )
         return tracer
+
+
+class _Looking(trace.Tracer):
+    """Looks for changed options where somebody else's tracer starts a span.
+
+    :param tracer: theirs.
+    :param look: called before each span but those of calls, as statements,
+        of which there are many to a request.
+    """
+
+    def __init__(self, tracer: trace.Tracer, look: Callable[[], None]) -> None:
+        self._theirs = tracer
+        self._look = look
+
+    def start_span(
+        self,
+        name: str,
+        context: Any = None,
+        kind: trace.SpanKind = trace.SpanKind.INTERNAL,
+        *args: Any,
+        **kwargs: Any,
+    ) -> trace.Span:
+        if kind is not _CLIENT:
+            self._look()
+        return self._theirs.start_span(name, context, kind, *args, **kwargs)
+
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+        return self._theirs.start_as_current_span(*args, **kwargs)

@@ -348,6 +348,8 @@ class Server:
         if not isinstance(name, str) or not name.startswith(_FOREIGN):
             return False
         self._tell(name)
+        # With a provider of theirs no other span of ours may do so.
+        self._look()
         return True
 
     def _is_ignored(self, path: str) -> object:

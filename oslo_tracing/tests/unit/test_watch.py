@@ -20,10 +20,14 @@ import os
 import time
 
 import fixtures
+from opentelemetry.sdk import trace as sdk_trace
+from opentelemetry import trace
 from oslo_config import cfg
 from oslo_log import formatters
 from oslo_log import log as oslo_log
 
+import oslo_tracing
+from oslo_tracing import _runtime
 from oslo_tracing import fixture
 from oslo_tracing import middleware
 from oslo_tracing import opts
@@ -292,6 +296,58 @@ class WatchTest(base.TestCase):
         for _number in range(2):
             wsgi.ask(app, '/x')
         self.assertEqual(1, len(recorder.finished))
+
+    def _set_up_beside(self, text):
+        """Set up where somebody else has set a provider."""
+        self._write(text)
+        theirs = sdk_trace.TracerProvider(shutdown_on_exit=False)
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'oslo_tracing._global.foreign_provider', lambda: theirs
+            )
+        )
+        conf = cfg.ConfigOpts()
+        opts.register_opts(conf)
+        conf([], project='x', default_config_files=[self.path])
+        return theirs, service.set_up(conf, 'x', only=()).settings
+
+    def test_it_is_noticed_with_the_provider_of_others(self):
+        _theirs, settings = self._set_up_beside('db_spans = all')
+        app = middleware.TracingMiddleware(wsgi.hello)
+
+        def own():
+            with oslo_tracing.span('work', root=True):
+                pass
+
+        for text, work in (
+            ('db_spans = summary', lambda: wsgi.ask(app, '/x')),
+            ('db_spans = slow', own),
+            ('db_spans = all', own),
+        ):
+            work()
+            self._write(text)
+            self.now += watch.INTERVAL
+            work()
+            self.assertEqual(text, f'db_spans = {settings.db_spans}')
+
+    def test_it_is_noticed_where_others_record_the_requests(self):
+        theirs, settings = self._set_up_beside('db_spans = all')
+        app = middleware.TracingMiddleware(wsgi.hello)
+        self._write('db_spans = summary')
+        self.now += watch.INTERVAL
+        tracer = theirs.get_tracer('opentelemetry.instrumentation.wsgi')
+        with tracer.start_as_current_span('x', kind=trace.SpanKind.SERVER):
+            wsgi.ask(app, '/x')
+        self.assertEqual('summary', settings.db_spans)
+
+    def test_statements_do_not_look(self):
+        _theirs, settings = self._set_up_beside('db_spans = all')
+        self._write('db_spans = summary')
+        self.now += watch.INTERVAL
+        tracer = _runtime.RUNTIME.tracing.tracer('sqlalchemy')
+        for _number in range(2):
+            tracer.start_span('SELECT', kind=trace.SpanKind.CLIENT).end()
+        self.assertEqual('all', settings.db_spans)
 
     def test_nothing_is_left_on_the_configuration(self):
         conf, _recorder = self._set_up()
