@@ -72,18 +72,17 @@ def collect(directory: str, output: str, max_bytes: int) -> Collected:
     :param output: a directory; made where it is missing.
     :param max_bytes: of all that is written.
     :raises CannotRead: when there is no such directory.
+    :raises SourceError: when the output is that directory.
     """
     source = files.FileSource(directory)
     made = Collected(problems=source.problems)
+    copies = os.path.realpath(output)
+    if copies == os.path.realpath(directory):
+        # What was there packed could not be told from copies.
+        raise base.SourceError('give another directory for the output')
     os.makedirs(output, mode=_DIRECTORY_MODE, exist_ok=True)
-    # The output may be below the directory.
-    copies = os.path.realpath(output) + os.sep
     found = sorted(
-        (
-            path
-            for path in source.files()
-            if not os.path.realpath(path).startswith(copies)
-        ),
+        (path for path in source.files() if not _is_copy(path, copies)),
         key=lambda path: (_size(path), path),
     )
     taken: set[str] = set()
@@ -97,6 +96,14 @@ def collect(directory: str, output: str, max_bytes: int) -> Collected:
         if not _one(spans, os.path.join(output, name), room, made):
             made.cut.append(name)
     return made
+
+
+def _is_copy(path: str, copies: str) -> bool:
+    """Whether a file is what was collected: the output may be below."""
+    return (
+        path.endswith(_SUFFIX)
+        and os.path.realpath(os.path.dirname(path)) == copies
+    )
 
 
 def _size(path: str) -> int:

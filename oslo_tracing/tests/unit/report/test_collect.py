@@ -416,3 +416,50 @@ class CutTest(CollectTestCase):
         self.assertEqual(
             40, len(list(sources.open_source(self.output).spans()))
         )
+
+
+class OutputTest(CollectTestCase):
+    def setUp(self):
+        super().setUp()
+        self.write('in/a.jsonl', *data.boot())
+
+    def collect_in(self, below, output):
+        return collect.collect(
+            os.path.join(self.source, below),
+            os.path.join(self.source, output),
+            10**9,
+        )
+
+    def test_it_may_be_above_the_directory(self):
+        for changed in (1, 0):
+            made = self.collect_in('in', '')
+            self.assertEqual((1, changed), (made.files, made.changed))
+        self.assertEqual({'in', 'a.jsonl.gz'}, set(os.listdir(self.source)))
+
+    def test_only_copies_in_it_are_passed_over(self):
+        self.write('logs/b.jsonl', *data.boot())
+        self.write('logs/below/c.jsonl.gz', *data.boot())
+        for changed in (3, 0):
+            made = self.collect_in('', 'logs')
+            self.assertEqual((3, changed), (made.files, made.changed))
+        self.assertEqual(
+            {
+                'b.jsonl',
+                'below',
+                'in-a.jsonl.gz',
+                'logs-b.jsonl.gz',
+                'logs-below-c.jsonl.gz',
+            },
+            set(os.listdir(os.path.join(self.source, 'logs'))),
+        )
+
+    def test_it_is_not_the_directory_itself(self):
+        os.symlink('in', os.path.join(self.source, 'link'))
+        for output in ('in', 'in/', 'link'):
+            error = self.assertRaises(
+                sources_base.SourceError, self.collect_in, 'in', output
+            )
+            self.assertIn('another directory', str(error))
+        self.assertEqual(
+            ['a.jsonl'], os.listdir(os.path.join(self.source, 'in'))
+        )
