@@ -97,7 +97,9 @@ class Watch:
         except cfg.ConfigFileParseError as error:
             # Its text quotes the line, which may hold a password.
             wrong = f'{error.config_file} cannot be parsed'
-        except cfg.Error as error:
+        except UnicodeError:
+            wrong = f'{self._undecodable()} is not text'
+        except (cfg.Error, OSError) as error:
             wrong = str(error)
         if wrong is None:
             self._apply(fresh)
@@ -158,12 +160,27 @@ class Watch:
                 found[name] = info[how]
         return found
 
-    def _stamps(self) -> list[tuple[str, int, int, int]]:
+    def _undecodable(self) -> str:
+        """Name the file that is not text, which no error does."""
+        for path in self._paths():
+            try:
+                with open(path) as stream:
+                    stream.read()
+            except UnicodeError:
+                return path
+            except OSError:
+                continue
+        return 'a file'
+
+    def _paths(self) -> list[str]:
         paths = list(self._files)
         for directory in self._dirs:
             paths.extend(_sources.inside(directory))
+        return paths
+
+    def _stamps(self) -> list[tuple[str, int, int, int]]:
         stamps = []
-        for path in paths:
+        for path in self._paths():
             try:
                 found = os.stat(path)
             except OSError:

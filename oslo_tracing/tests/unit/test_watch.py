@@ -199,6 +199,30 @@ class WatchTest(base.TestCase):
             self.log.output.splitlines()[-1],
         )
 
+    def test_a_file_that_is_not_text_changes_nothing(self):
+        _conf, recorder = self._set_up('sample_ratio = 0.0')
+        with open(self.path, 'wb') as stream:
+            stream.write(b'[tracing]\nsigning_keys = s\xff\xfecret\n')
+        self.now += watch.INTERVAL
+        self.assertEqual(0, self._trace(recorder))
+        self.assertEqual(
+            f'Kept the previous values: {self.path} is not text.',
+            self.log.output.splitlines()[-1],
+        )
+        self._write('sample_ratio = 1.0')
+        self.now += watch.INTERVAL
+        self.assertEqual(20, self._trace(recorder))
+
+    def test_a_file_that_became_a_directory_changes_nothing(self):
+        _conf, recorder = self._set_up('sample_ratio = 0.0')
+        os.unlink(self.path)
+        os.mkdir(self.path)
+        self.now += watch.INTERVAL
+        self.assertEqual(0, self._trace(recorder))
+        last = self.log.output.splitlines()[-1]
+        self.assertTrue(last.startswith('Kept the previous values: '), last)
+        self.assertIn(self.path, last)
+
     def test_a_file_that_is_gone_changes_nothing(self):
         _conf, recorder = self._set_up('sample_ratio = 0.0')
         os.unlink(self.path)
