@@ -54,8 +54,10 @@ class Collect(command.Command):
             metavar='BYTES',
             type=_size,
             default=_MAX_BYTES,
-            help='how much to write at most, in all; the smallest files come '
-            'first, and the last is cut short; default: 256 MiB',
+            help='how much the copies of one run may take, in all; the '
+            'smallest files come first, and the last is cut short; what '
+            'earlier runs have left stays, and is told where it is too much; '
+            'default: 256 MiB',
         )
         return parser
 
@@ -68,6 +70,11 @@ class Collect(command.Command):
         for name in made.cut:
             self.app.stderr.write(
                 f'no room for all of it: {common.shown(name)}\n'
+            )
+        if made.left and made.bytes + made.left > parsed_args.max_bytes:
+            self.app.stderr.write(
+                f'{made.left} bytes that earlier runs have left are in the '
+                'output as well\n'
             )
         self.app.stdout.write(
             f'{made.files} files, {made.changed} changed, {made.spans} spans, '

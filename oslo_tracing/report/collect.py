@@ -35,6 +35,7 @@ from oslo_tracing.report.sources import base
 from oslo_tracing.report.sources import files
 
 _SUFFIX: Final = '.jsonl.gz'
+_UNFINISHED: Final = '.new'
 #: In bytes, of every file system that matters.
 _LONGEST_NAME: Final = 255
 _FILE_MODE: Final = 0o640
@@ -56,6 +57,8 @@ class Collected:
     spans: int = 0
     #: Of the files, as they lie there.
     bytes: int = 0
+    #: Bytes in the output that are not of this run.
+    left: int = 0
     #: Names of files that were cut short or left out for want of room.
     cut: list[str] = dataclasses.field(default_factory=list)
     #: What was passed over.
@@ -70,7 +73,8 @@ def collect(directory: str, output: str, max_bytes: int) -> Collected:
 
     :param directory: with trace files in it or below it.
     :param output: a directory; made where it is missing.
-    :param max_bytes: of all that is written.
+    :param max_bytes: of all copies of these files. What earlier runs have
+        left of others may be somebody's, and stays.
     :raises CannotRead: when there is no such directory.
     :raises SourceError: when the output is that directory.
     """
@@ -95,6 +99,7 @@ def collect(directory: str, output: str, max_bytes: int) -> Collected:
         spans = source.spans_of(path)
         if not _one(spans, os.path.join(output, name), room, made):
             made.cut.append(name)
+    made.left = _all(output) - made.bytes
     return made
 
 
@@ -104,6 +109,16 @@ def _is_copy(path: str, copies: str) -> bool:
         path.endswith(_SUFFIX)
         and os.path.realpath(os.path.dirname(path)) == copies
     )
+
+
+def _all(output: str) -> int:
+    """Return how many bytes copies have, and those that were not finished."""
+    with os.scandir(output) as entries:
+        return sum(
+            _size(entry.path)
+            for entry in entries
+            if entry.name.endswith((_SUFFIX, _UNFINISHED))
+        )
 
 
 def _size(path: str) -> int:
@@ -145,7 +160,7 @@ def _one(
 ) -> bool:
     """Write one file; whether all that there was had room."""
     number, beside = tempfile.mkstemp(
-        dir=os.path.dirname(path), prefix='.', suffix='.new'
+        dir=os.path.dirname(path), prefix='.', suffix=_UNFINISHED
     )
     try:
         with os.fdopen(number, 'w+b') as stream:
