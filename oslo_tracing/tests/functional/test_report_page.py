@@ -317,6 +317,57 @@ class ReportPageTest(PageTestCase):
         self._shows(200)
         self._harmless()
 
+    def test_keys_go_on_after_a_click(self):
+        self._open(html.page(_boot(200)))
+        finding = self._one('#answers .error button')
+        finding.click()
+        self.assertTrue(self._one('#details').is_displayed())
+        self._press(Keys.ESCAPE)
+        self.assertFalse(self._one('#details').is_displayed())
+        # Those who came with Tab press it again.
+        for key in (Keys.ENTER, Keys.SPACE):
+            self._press(key)
+            self.assertIn('number = 199', self._one('#details').text)
+            self._press(Keys.ESCAPE)
+        self._press(Keys.HOME, Keys.ARROW_DOWN, Keys.ENTER)
+        self.assertEqual('step 1', self._chosen())
+        self.assertIn('step 1', self._one('#details').text)
+
+        whole = self._axis()
+        for css in ('#chips button', '#errors', '#zoom-out'):
+            with self.subTest(css=css):
+                self._one(css).click()
+                self._press('z')
+                self.assertNotEqual(whole, self._axis())
+                self._one(css).click()
+                self._press('0')
+                self.assertEqual(whole, self._axis())
+        self._one('#errors').send_keys(Keys.SPACE)
+        self._shows(1)
+        self._one('#service').send_keys('nova-api')
+        self._shows(0)
+        self._harmless()
+
+    def test_keys_in_the_details_scroll_them(self):
+        made = maker.Maker()
+        attributes = {f'key {number}': 'value' for number in range(200)}
+        made.span('long', 0, 10, attributes=attributes)
+        made.span('other', 1, 2)
+        self._open(html.page(made.trace()))
+        self._press(Keys.ENTER)
+        self._one('#details a').send_keys(Keys.ARROW_DOWN, Keys.END)
+        self.assertEqual('long', self._chosen())
+        self._until(
+            lambda: self.driver.execute_script(
+                "return document.getElementById('details').scrollTop > 0"
+            )
+        )
+        self._one('#details .close').send_keys(Keys.ESCAPE)
+        self.assertFalse(self._one('#details').is_displayed())
+        self._press(Keys.ARROW_DOWN)
+        self.assertEqual('other', self._chosen())
+        self._harmless()
+
     def test_hostile_values_do_nothing(self):
         made = maker.Maker()
         root = made.span(

@@ -100,13 +100,21 @@ const keys = {
   C: actions.collapse,
   E: actions.expand,
 };
+// A field needs all keys, what is pressed or followed only some. The details
+// have nothing but their buttons and links to be scrolled from.
+const needed = (node, key) => node.closest('input:not([type=checkbox]), select')
+  || (/^(Enter| )$/.test(key) && node.closest('input, button, a'))
+  || (/^(Arrow|Page|Home|End)/.test(key) && node.closest('#details'));
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest('input, select, button, a')) return;
+  if (needed(event.target, event.key)) return;
   if (event.key === '/') {
     byId('search').focus();
     event.preventDefault();
   } else if (Object.hasOwn(keys, event.key) && spans.length) {
+    // Else Enter would press again what was clicked before. Whoever closes
+    // the details goes on where they were opened.
+    if (event.key !== 'Escape') pane.focus();
     keys[event.key]();
     event.preventDefault();
   }
