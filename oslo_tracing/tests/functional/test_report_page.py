@@ -368,6 +368,24 @@ class ReportPageTest(PageTestCase):
         self.assertEqual('other', self._chosen())
         self._harmless()
 
+    def test_hits_are_gone_through_by_keys(self):
+        made = maker.Maker()
+        root = made.span('root', 0, 100)
+        for number in range(4):
+            made.span(f'found {number}', number, number + 1, root)
+        self._open(html.page(made.trace()))
+        for leave in (Keys.ESCAPE, Keys.TAB):
+            with self.subTest(leave=leave):
+                self._press('/', 'found', Keys.ENTER, leave)
+                self.assertEqual('4 hits', self._one('#hits').text)
+                self.assertEqual('found 0', self._chosen())
+                self._press('n', 'n')
+                self.assertEqual('found 2', self._chosen())
+                self._press('N')
+                self.assertEqual('found 1', self._chosen())
+                self._press(Keys.HOME)
+        self._harmless()
+
     def test_hostile_values_do_nothing(self):
         made = maker.Maker()
         root = made.span(

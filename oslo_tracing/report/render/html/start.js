@@ -34,7 +34,11 @@ for (const name of ['input', 'change']) {
 }
 byId('search').addEventListener('keydown', (event) => {
   if (event.key === 'Enter') nextHit(event.shiftKey ? -1 : 1);
-  if (event.key === 'Escape') pane.focus();
+  if (event.key === 'Escape') {
+    // Some browsers would empty the field, and n and N had no hits.
+    event.preventDefault();
+    pane.focus();
+  }
 });
 const middle = () => (view.start + view.end) / 2;
 const center = () => {
@@ -110,6 +114,7 @@ document.addEventListener('keydown', (event) => {
   if (needed(event.target, event.key)) return;
   if (event.key === '/') {
     byId('search').focus();
+    byId('search').select();
     event.preventDefault();
   } else if (Object.hasOwn(keys, event.key) && spans.length) {
     // Else Enter would press again what was clicked before. Whoever closes
