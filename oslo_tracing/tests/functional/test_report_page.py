@@ -271,6 +271,24 @@ class ReportPageTest(PageTestCase):
         self.assertIn('number = 999', self._one('#details').text)
         self._harmless()
 
+    def test_a_finding_outside_of_the_filter_takes_it_off(self):
+        self._open(html.page(_boot(200)))
+        self._one('#search').send_keys('step 1')
+        everywhere = self._one('#hits').text
+        chip = self._one('#chips [data-service="3"]')
+        chip.click()
+        self._shows(20)
+        self.assertNotEqual(everywhere, self._one('#hits').text)
+        self._one('#answers .error button').click()
+        self._shows(200)
+        self.assertEqual('SELECT instances', self._chosen())
+        self.assertEqual('false', chip.get_attribute('aria-pressed'))
+        self.assertEqual(everywhere, self._one('#hits').text)
+        self._press(Keys.HOME, Keys.ARROW_DOWN)
+        self.assertEqual('step 1', self._chosen())
+        self.assertIn('hit', self._one('.row.chosen').get_attribute('class'))
+        self._harmless()
+
     def test_a_link_leads_to_its_span(self):
         trace = _boot(1000)
         span = trace.spans[500]

@@ -156,9 +156,8 @@ const choose = (index, {details = false, align = false} = {}) => {
   if (!places.has(index)) {
     unfold(spans[index]);
     if (!fits(spans[index])) clearFilters();
-    arrange();
-    // Else there is no place to scroll to yet.
-    byId('space').style.height = `${visible.length * ROW}px`;
+    // Now, because else there is no place to scroll to yet.
+    refresh();
   }
   // First, because the rows have less room beside the details.
   if (details || !byId('details').hidden) showDetails(spans[index]);
