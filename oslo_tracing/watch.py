@@ -131,7 +131,7 @@ class Watch:
 
     def _fresh(self) -> cfg.ConfigOpts:
         """Parse the files anew, without touching the service's options."""
-        fresh = cfg.ConfigOpts()
+        fresh = _Fresh()
         opts.register_opts(fresh)
         for name, value in self._defaults.items():
             fresh.set_default(name, value, group=opts.GROUP.name)
@@ -145,6 +145,8 @@ class Watch:
         )
         for name, value in self._told('override').items():
             fresh.set_override(name, value, group=opts.GROUP.name)
+        # Not before: parsing asks for options that both have.
+        fresh.of_service = self._conf
         return fresh
 
     def _told(self, how: str) -> dict[str, Any]:
@@ -189,6 +191,26 @@ class Watch:
                 (path, found.st_mtime_ns, found.st_size, found.st_ino)
             )
         return stamps
+
+
+class _Fresh(cfg.ConfigOpts):
+    """Has our options alone, which may refer to others of the service.
+
+    :ivar of_service: answers for these, with what it has now: they do not
+        change while it runs unless it re-reads them.
+    """
+
+    of_service: cfg.ConfigOpts | None = None
+
+    def _get(
+        self, name: str, group: Any = None, *more: Any, **named: Any
+    ) -> Any:
+        if self.of_service is None or opts.GROUP.name in (
+            name,
+            getattr(group, 'name', group),
+        ):
+            return super()._get(name, group, *more, **named)
+        return self.of_service._get(name, group)
 
 
 def _absolute(paths: list[str]) -> list[str]:

@@ -199,6 +199,34 @@ class WatchTest(base.TestCase):
             self.log.output.splitlines()[-1],
         )
 
+    def test_options_of_the_service_may_be_referred_to(self):
+        text = (
+            'ignored_paths = $prefix/healthcheck,${wsgi.status}\n'
+            'sample_ratio = {}\n[DEFAULT]\nprefix = /compute'
+        )
+        self._write(text.replace('{}', '1.0'))
+        conf = cfg.ConfigOpts()
+        conf.register_opt(cfg.StrOpt('prefix', default='/x'))
+        conf.register_opt(cfg.StrOpt('status', default='/s'), group='wsgi')
+        opts.register_opts(conf)
+        conf([], project='x', default_config_files=[self.path])
+        recorder = self.useFixture(fixture.SpanRecorder('none', conf=conf))
+        paths = recorder.tracing.settings.ignored_paths
+        self.assertEqual(['/compute/healthcheck', '/s'], paths)
+        self._write(text.replace('{}', '0.0'))
+        self.now += watch.INTERVAL
+        self.assertEqual(0, self._trace(recorder))
+        self.assertEqual(paths, recorder.tracing.settings.ignored_paths)
+
+    def test_an_option_that_nobody_has_changes_nothing(self):
+        _conf, recorder = self._set_up('sample_ratio = 0.0')
+        self._write('sample_ratio = 1.0\nignored_paths = $nobodys')
+        self.now += watch.INTERVAL
+        self.assertEqual(0, self._trace(recorder))
+        last = self.log.output.splitlines()[-1]
+        self.assertTrue(last.startswith('Kept the previous value: '), last)
+        self.assertIn('$nobodys', last)
+
     def test_a_file_that_is_not_text_changes_nothing(self):
         _conf, recorder = self._set_up('sample_ratio = 0.0')
         with open(self.path, 'wb') as stream:
