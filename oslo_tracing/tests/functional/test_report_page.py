@@ -289,6 +289,14 @@ class ReportPageTest(PageTestCase):
         self.assertIn('hit', self._one('.row.chosen').get_attribute('class'))
         self._harmless()
 
+    def test_lengths_below_zero(self):
+        trace = maker.Maker().across_hosts(65_000)
+        (answer,) = (span for span in trace.spans if span.name == 'answer')
+        self._open(html.page(trace), f'#span={answer.span_id}')
+        details = self._one('#details').text
+        self.assertIn('Clock set by\n-1 min -5 s\n', details)
+        self._harmless()
+
     def test_a_link_leads_to_its_span(self):
         trace = _boot(1000)
         span = trace.spans[500]

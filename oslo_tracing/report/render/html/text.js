@@ -18,7 +18,7 @@ const length = (nanoseconds) => {
   const size = Math.abs(nanoseconds);
   if (size >= 60e9) {
     const seconds = nanoseconds / 1e9;
-    return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+    return `${Math.trunc(seconds / 60)} min ${Math.trunc(seconds % 60)} s`;
   }
   if (size >= 1e9) return `${(nanoseconds / 1e9).toFixed(2)} s`;
   if (size >= 1e6) return `${(nanoseconds / 1e6).toFixed(2)} ms`;
