@@ -28,6 +28,7 @@ from selenium.webdriver.support import select
 from selenium.webdriver.support import wait
 from testtools import content
 
+from oslo_tracing.report import model
 from oslo_tracing.report.render import html
 from oslo_tracing.report import sources
 from oslo_tracing.tests import base
@@ -392,6 +393,26 @@ class ReportPageTest(PageTestCase):
         self.assertFalse(self._one('#details').is_displayed())
         self._press(Keys.ARROW_DOWN)
         self.assertEqual('other', self._chosen())
+        self._harmless()
+
+    def test_details_say_what_they_leave_out(self):
+        made = maker.Maker()
+        made.span(
+            'many',
+            0,
+            10,
+            attributes={f'key {number}': 'value' for number in range(300)},
+            events=tuple(model.Event('half', 5, {}) for _ in range(257)),
+            links=tuple(
+                model.Link('c' * 32, 'd' * 16, {}) for _ in range(300)
+            ),
+        )
+        self._open(html.page(made.trace()))
+        self._press(Keys.ENTER)
+        details = self._one('#details').text.splitlines()
+        self.assertIn('and 44 more', details)
+        self.assertIn('and 1 more event', details)
+        self.assertIn('and 44 more links', details)
         self._harmless()
 
     def test_hits_are_gone_through_by_keys(self):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sized
 import math
 from typing import Any
 from typing import Final
@@ -210,6 +211,8 @@ def _span(span: model.Span, analysis: analyses.Analysis) -> dict[str, Any]:
             }
             for event in span.events[:_MAX_ITEMS]
         ]
+    if len(span.events) > _MAX_ITEMS:
+        made['moreEvents'] = len(span.events) - _MAX_ITEMS
     if span.links:
         made['l'] = [
             {
@@ -219,14 +222,23 @@ def _span(span: model.Span, analysis: analyses.Analysis) -> dict[str, Any]:
             }
             for link in span.links[:_MAX_ITEMS]
         ]
+    if len(span.links) > _MAX_ITEMS:
+        made['moreLinks'] = len(span.links) - _MAX_ITEMS
     return made
 
 
 def _mapping(values: Mapping[str, Any]) -> list[list[str]]:
-    return [
+    shown = [
         [_name(str(key)), _text(_shown(value, _MAX_DEPTH), _MAX_TEXT)]
         for key, value in list(values.items())[:_MAX_ITEMS]
     ]
+    return shown + [['', more] for more in _more(values)]
+
+
+def _more(values: Sized) -> list[str]:
+    """Return what to say of the items that are not shown, if there are any."""
+    more = len(values) - _MAX_ITEMS
+    return [f'and {more} more'] if more > 0 else []
 
 
 def _shown(value: Any, depth: int) -> str:
@@ -246,10 +258,10 @@ def _shown(value: Any, depth: int) -> str:
     if isinstance(value, Mapping):
         items = list(value.items())[:_MAX_ITEMS]
         parts = [f'{key}: {_shown(each, depth - 1)}' for key, each in items]
-        return '{' + ', '.join(parts) + '}'
+        return '{' + ', '.join(parts + _more(value)) + '}'
     if isinstance(value, (list, tuple)):
         parts = [_shown(each, depth - 1) for each in value[:_MAX_ITEMS]]
-        return '[' + ', '.join(parts) + ']'
+        return '[' + ', '.join(parts + _more(value)) + ']'
     return str(value)[:_MAX_TEXT]
 
 

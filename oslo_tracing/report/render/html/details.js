@@ -54,13 +54,20 @@ const showDetails = (span) => {
       + 'rows', top.map(([name, times, time]) =>
       [name, `${times} \u00d7, ${length(time)}`]));
   }
+  const more = (count, what) => {
+    if (!count) return;
+    panel.append(element('p',
+      {text: `and ${count} more ${what}${count === 1 ? '' : 's'}`}));
+  };
   part('Attributes', span.attributes);
   for (const event of span.events) {
     part(`Event ${event.n}, ${length(event.t - span.start)} after its start`,
       event.a.length ? event.a : [['', '']]);
   }
+  more(span.moreEvents, 'event');
   for (const to of span.links) {
     part('Link', [['trace', to.trace], ['span', to.span], ...to.a]);
   }
+  more(span.moreLinks, 'link');
   part('Process', span.resource);
 };

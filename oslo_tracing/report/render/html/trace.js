@@ -18,6 +18,8 @@ const spans = data.spans.map((raw, index) => ({
   shifted: raw.w ?? 0,
   events: raw.v ?? [],
   links: raw.l ?? [],
+  moreEvents: raw.moreEvents ?? 0,
+  moreLinks: raw.moreLinks ?? 0,
   // Statements that have no span of their own.
   sums: raw.q && {count: raw.q[0], duration: raw.q[1], rows: raw.q[2],
     top: raw.q[3]},

@@ -275,6 +275,35 @@ class PageTest(base.TestCase):
         self.assertLess(len(page), 300_000)
         self.assertIn('a very large number', page)
 
+    def test_what_is_left_out_is_told(self):
+        attributes = {f'key {number}': number for number in range(300)}
+        make = maker.Maker()
+        make.span('few', 0, 1, attributes={'list': [1] * 256})
+        make.span(
+            'many',
+            1,
+            2,
+            attributes={**attributes, 'key 0': [1] * 300, 'key 1': attributes},
+            events=tuple(model.Event('e', 0, attributes) for _ in range(300)),
+            links=tuple(
+                model.Link('c' * 32, 'd' * 16, attributes) for _ in range(300)
+            ),
+        )
+
+        few, many = _Elements(html.page(make.trace())).data()['spans']
+
+        self.assertNotIn(' more', json.dumps(few))
+        self.assertNotIn('moreEvents', few)
+        self.assertNotIn('moreLinks', few)
+        more = ['', 'and 44 more']
+        self.assertEqual(more, many['a'][256])
+        self.assertEqual(more, many['v'][0]['a'][256])
+        self.assertEqual(more, many['l'][0]['a'][256])
+        self.assertEqual((257, 44), (len(many['a']), many['moreEvents']))
+        self.assertEqual(44, many['moreLinks'])
+        self.assertIn(', 1, 1, and 44 more]', many['a'][0][1])
+        self.assertIn('key 255: 255, and 44 more}', many['a'][1][1])
+
     def test_an_analysis_that_is_there_is_used(self):
         make = maker.Maker()
         make.span('POST', 0, 100)
