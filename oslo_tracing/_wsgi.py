@@ -17,10 +17,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Sequence
-import fnmatch
 import logging
-import re
 import sys
 from typing import Any
 from typing import TYPE_CHECKING
@@ -40,6 +37,7 @@ from oslo_tracing import attributes as attribute_names
 from oslo_tracing import context
 from oslo_tracing.propagation import trust
 from oslo_tracing.propagation import w3c
+from oslo_tracing import settings as settings_module
 
 if TYPE_CHECKING:
     from _typeshed import wsgi
@@ -356,7 +354,7 @@ class Server:
         patterns = self.settings.ignored_paths
         compiled_of, match = self._ignored
         if patterns is not compiled_of:
-            match = _matcher(patterns)
+            match = settings_module.path_matcher(patterns)
             self._ignored = (patterns, match)
         return match(path)
 
@@ -368,19 +366,6 @@ class Server:
                 'its own to them.',
                 who,
             )
-
-
-def _matcher(patterns: Sequence[str]) -> Callable[[str], object]:
-    exact = frozenset(patterns)
-    globs = [name for name in patterns if any(char in name for char in '*?[')]
-    if not globs:
-        return exact.__contains__
-    return re.compile(
-        '|'.join(
-            [*(re.escape(name) + r'\Z' for name in exact)]
-            + [fnmatch.translate(name) for name in globs]
-        )
-    ).match
 
 
 def _decoded(path: str) -> str:

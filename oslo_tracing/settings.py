@@ -22,8 +22,12 @@ specification asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Sequence
+import fnmatch
 import logging
 import os
+import re
 import sys
 from typing import Any
 
@@ -206,6 +210,25 @@ def read_mutable(conf: cfg.ConfigOpts) -> dict[str, Any]:
     """
     environment = _environment.read(os.environ, tell=False)
     return {name: _value(conf, name, environment) for name in MUTABLE}
+
+
+def path_matcher(patterns: Sequence[str]) -> Callable[[str], object]:
+    """Return what says whether a request is ignored, by its path.
+
+    That is the whole path as WSGI has it, which is bytes in disguise.
+
+    :param patterns: the value of ``ignored_paths``.
+    """
+    exact = frozenset(patterns)
+    globs = [name for name in patterns if any(char in name for char in '*?[')]
+    if not globs:
+        return exact.__contains__
+    return re.compile(
+        '|'.join(
+            [*(re.escape(name) + r'\Z' for name in exact)]
+            + [fnmatch.translate(name) for name in globs]
+        )
+    ).match
 
 
 _OPTION_NAMES = frozenset(opts.names())

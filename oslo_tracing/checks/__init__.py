@@ -132,11 +132,20 @@ def _decision(
     """Tell the name of a request that starts a trace, and who decides."""
     known = names.method(method)[0]
     try:
-        path = parse.unquote(parse.urlsplit(url).path) or '/'
+        given = parse.urlsplit(url).path or '/'
     except ValueError as error:
         yield Result(ERROR, f'the URL is none: {error}')
         return
-    name = f'{known} {names.cleaned_path(urls.path(path))}'
+    if not settings.trace_http_server:
+        yield Result(OK, 'not recorded: trace_http_server is False')
+        return
+    # As WSGI has it: bytes in disguise.
+    as_bytes = parse.unquote_to_bytes(given)
+    is_ignored = settings_module.path_matcher(settings.ignored_paths)
+    if is_ignored(as_bytes.decode('latin-1')):
+        yield Result(OK, 'not recorded: it is one of ignored_paths')
+        return
+    name = f'{known} {names.cleaned_path(urls.path(parse.unquote(given)))}'
     yield Result(OK, f'rules and Jaeger know the request as "{name}"')
     for text in settings.sampling_rules:
         table = rules.compiled([text]).get(rules.SERVER)

@@ -155,6 +155,29 @@ class CheckTest(test_commands.CommandTestCase):
         )
         self.assertIn('"POST /v2.1/servers/{id}"', out)
 
+    def test_a_request_that_is_never_recorded(self):
+        ignored = 'ok: not recorded: it is one of ignored_paths'
+        for line, url, expected in (
+            ('', '/healthcheck', ignored),
+            ('', '/healthcheck?x=1', ignored),
+            ('', '/v1/healthcheck', 'ok: no rule is for it'),
+            ('ignored_paths = /v1/*', 'http://h/v1/x', ignored),
+            ('ignored_paths = /', 'http://h', ignored),
+            ('ignored_paths = /a?', 'http://h/a%C3%A4', 'ok: no rule'),
+            ('ignored_paths = /a??', 'http://h/a%C3%A4', ignored),
+            (
+                'trace_http_server = False',
+                '/x',
+                'ok: not recorded: trace_http_server is False',
+            ),
+        ):
+            _, out = self._on(
+                line, 'sampling_rules = rpc "*" 1', options=(url,)
+            )
+            self.assertTrue(
+                out.splitlines()[-1].startswith(expected), (line, url, out)
+            )
+
     def _on(self, *lines, options=()):
         return self._check(
             'enabled = True', *lines, options=('--no-span', *options)
