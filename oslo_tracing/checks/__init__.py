@@ -80,11 +80,18 @@ def check(
     except exceptions.InvalidOption as error:
         yield Result(ERROR, str(error))
         return
-    yield Result(
-        OK,
-        f'spans of {settings.service_name} go to '
-        f'{", ".join(settings.exporters) or "nowhere"}',
-    )
+    goes_nowhere = settings.exporters == ['none']
+    if goes_nowhere:
+        yield Result(
+            ERROR,
+            f'spans of {settings.service_name} go nowhere: exporters = none',
+        )
+    else:
+        yield Result(
+            OK,
+            f'spans of {settings.service_name} go to '
+            f'{", ".join(settings.exporters)}',
+        )
     yield from _sampling(settings)
     yield _live(conf)
     yield from listening.look(conf, settings, request and request[1], uwsgi)
@@ -93,7 +100,7 @@ def check(
         yield from seams.look(conf, settings, service_name)
         if request is not None:
             yield from _decision(settings, *request)
-        if send:
+        if send and not goes_nowhere:
             yield from _sent(conf, service_name)
     except exceptions.InvalidOption as error:
         yield Result(ERROR, str(error))
@@ -108,6 +115,21 @@ def _sampling(settings: settings_module.Settings) -> Iterator[Result]:
     if settings.max_traces_per_second:
         text += f', at most {settings.max_traces_per_second:g} a second'
     yield Result(OK, text)
+    # The others do as a caller has decided, or are not ours to judge.
+    sampler = settings.sampler.strip().lower()
+    if (
+        sampler != 'always_off'
+        and (sampler != 'traceidratio' or settings.sample_ratio)
+    ) or any(float(each.rpartition('"')[2]) for each in found):
+        return
+    text = f'nothing is recorded: sampler {settings.sampler} and no rule has '
+    if settings.max_forced_traces_per_second and (
+        settings.hmac_keys
+        or any(each.startswith('b3') for each in settings.propagators)
+    ):
+        yield Result(WARNING, f'{text}a share, but what is asked for')
+    else:
+        yield Result(ERROR, f'{text}a share')
 
 
 def _live(conf: cfg.ConfigOpts) -> Result:

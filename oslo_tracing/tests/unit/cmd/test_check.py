@@ -155,6 +155,58 @@ class CheckTest(test_commands.CommandTestCase):
         )
         self.assertIn('"POST /v2.1/servers/{id}"', out)
 
+    def test_where_nothing_is_recorded(self):
+        off = 'nothing is recorded: sampler {} and no rule has a share'
+        for sampler, lines, code, expected in (
+            ('always_off', (), 1, f'error: {off}\n'),
+            ('Always_Off', (), 1, f'error: {off}\n'),
+            ('traceidratio', ('sample_ratio = 0',), 1, f'error: {off}\n'),
+            (
+                'always_off',
+                ('sampling_rules = rpc "*" 0.0', 'propagators = b3'),
+                0,
+                f'warning: {off}, but what is asked for\n',
+            ),
+            (
+                'always_off',
+                ('hmac_keys = ' + 'k' * 32,),
+                0,
+                f'warning: {off}, but what is asked for\n',
+            ),
+            (
+                'always_off',
+                (
+                    'hmac_keys = ' + 'k' * 32,
+                    'max_forced_traces_per_second = 0',
+                ),
+                1,
+                f'error: {off}\n',
+            ),
+        ):
+            found, out = self._on(f'sampler = {sampler}', *lines)
+            self.assertEqual(code, found, out)
+            self.assertIn(expected.format(sampler), out)
+        for lines in (
+            ('sampler = always_off', 'sampling_rules = rpc "*" 0.5'),
+            ('sampler = parentbased_always_off',),
+            ('sampler = traceidratio',),
+        ):
+            code, out = self._on(*lines)
+            self.assertEqual(0, code, out)
+            self.assertNotIn('nothing is recorded', out)
+
+    def test_where_nothing_is_exported(self):
+        expected = 'error: spans of nova-api go nowhere: exporters = none\n'
+        for options in ((), ('--no-span',)):
+            code, out = self._check(
+                'enabled = True',
+                'exporters = none',
+                options=('--service-name', 'nova-api', *options),
+            )
+            self.assertEqual(1, code, out)
+            self.assertEqual(1, out.count('error: '), out)
+            self.assertIn(expected, out)
+
     def test_a_request_that_is_never_recorded(self):
         ignored = 'ok: not recorded: it is one of ignored_paths'
         for line, url, expected in (
