@@ -33,7 +33,7 @@ def look(
     """Look for other tracers, and for what eventlet forbids."""
     yield from _built_in(conf, settings)
     yield from _instrumentors()
-    yield from _osprofiler(conf)
+    yield from _osprofiler(conf, settings)
     if (
         settings.otlp_protocol == 'grpc'
         and 'otlp' in settings.exporters
@@ -103,7 +103,9 @@ def _instrumentors() -> Iterator[results.Result]:
         )
 
 
-def _osprofiler(conf: cfg.ConfigOpts) -> Iterator[results.Result]:
+def _osprofiler(
+    conf: cfg.ConfigOpts, settings: settings_module.Settings
+) -> Iterator[results.Result]:
     if importlib.util.find_spec('osprofiler') is None:
         return
     if not results.said(conf, 'profiler', 'enabled', cfg.BoolOpt):
@@ -115,13 +117,17 @@ def _osprofiler(conf: cfg.ConfigOpts) -> Iterator[results.Result]:
     driver = str(
         results.said(conf, 'profiler', 'connection_string') or ''
     ).partition(':')[0]
-    if driver == 'otlp':
-        yield results.Result(
-            results.WARNING,
-            '[profiler] connection_string is of OSProfiler\'s OTLP driver, '
-            'which takes the global tracer provider for itself',
+    takes = 'OTLP driver, which takes the global tracer provider for itself, '
+    level, text = results.OK, 'trace points of OSProfiler: [profiler] enabled'
+    if settings.osprofiler:
+        if driver == 'otlp':
+            text += f'; its {takes}is not opened'
+    elif driver == 'otlp':
+        level = results.WARNING
+        text = (
+            f"[profiler] connection_string is of OSProfiler's {takes}as "
+            'osprofiler is False'
         )
     else:
-        yield results.Result(
-            results.OK, 'trace points of OSProfiler: [profiler] enabled'
-        )
+        text = 'trace points of OSProfiler: left to it, osprofiler is False'
+    yield results.Result(level, text)

@@ -286,6 +286,34 @@ class CheckTest(test_commands.CommandTestCase):
             _code, out = self._on(*lines)
             self.assertIn(expected, out)
 
+    def test_the_driver_of_osprofiler(self):
+        on = ('[profiler]', 'enabled = True')
+        for lines, expected in (
+            (
+                (*on, 'connection_string = otlp://h'),
+                'ok: trace points of OSProfiler: [profiler] enabled; its OTLP '
+                'driver, which takes the global tracer provider for itself, '
+                'is not opened\n',
+            ),
+            (
+                (*on, 'connection_string = redis://h'),
+                'ok: trace points of OSProfiler: [profiler] enabled\n',
+            ),
+            (
+                ('osprofiler = False', *on, 'connection_string = redis://h'),
+                'ok: trace points of OSProfiler: left to it, osprofiler is '
+                'False\n',
+            ),
+            (
+                ('osprofiler = False', *on, 'connection_string = otlp://h'),
+                "warning: [profiler] connection_string is of OSProfiler's "
+                'OTLP driver, which takes the global tracer provider for '
+                'itself, as osprofiler is False\n',
+            ),
+        ):
+            _code, out = self._on(*lines)
+            self.assertIn(expected, out)
+
     def test_grpc_where_eventlet_may_be(self):
         _code, out = self._on('otlp_protocol = grpc')
         self.assertIn('spans go over HTTP, to http://localhost:4318', out)
