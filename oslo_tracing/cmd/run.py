@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -67,6 +68,11 @@ def run(words: list[str]) -> int:
     if not words:
         sys.stderr.write('oslo-tracing run: name the program to run\n')
         return 1
+    if not words[0]:
+        # Python raises no OSError for it.
+        why = os.strerror(errno.ENOENT)
+        sys.stderr.write(f"oslo-tracing run: '': {why}\n")
+        return 127
     # Python ignores these, and what is ignored stays so in the program.
     for name in ('SIGPIPE', 'SIGXFSZ'):
         signal.signal(getattr(signal, name), signal.SIG_DFL)

@@ -167,6 +167,13 @@ class RunTest(base.TestCase):
         )
         self.run_it('--', self.write('plain', ''), code=126)
 
+    def test_a_program_without_a_name(self):
+        # As `oslo-tracing run -- "$PROGRAM"` where that is not set.
+        self.assertEqual(
+            "oslo-tracing run: '': No such file or directory\n",
+            self.run_it('--', '', code=127).stderr,
+        )
+
     def test_signals(self):
         path = self.write(
             'waiting.py',
