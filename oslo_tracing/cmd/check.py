@@ -32,6 +32,32 @@ _EPILOG = (
 )
 
 
+class _Read(cfg.ConfigOpts):
+    """Has our options, and whatever else the files say.
+
+    Ours may refer to options that the service alone can register.
+    """
+
+    def _get(
+        self, name: str, group: Any = None, *more: Any, **named: Any
+    ) -> Any:
+        try:
+            return super()._get(name, group, *more, **named)
+        except (cfg.NoSuchOptError, cfg.NoSuchGroupError):
+            section = getattr(group, 'name', group) or 'DEFAULT'
+            if section == 'tracing':
+                # One of ours, which refers to what nobody knows.
+                raise
+            files: Any = self._namespace
+            try:
+                said, _location = files._get_value([(section, name)])
+            except (AttributeError, KeyError):
+                said = None
+            if said is None:
+                raise
+            return said[-1] if isinstance(said, list) else said
+
+
 class Check(command.Command):
     """Say what would be traced with a configuration, and what is wrong.
 
@@ -104,7 +130,7 @@ class Check(command.Command):
             logger.setLevel(level)
 
     def _look(self, parsed_args: argparse.Namespace) -> int:
-        conf = cfg.ConfigOpts()
+        conf = _Read()
         uwsgi = None
         try:
             if parsed_args.uwsgi:

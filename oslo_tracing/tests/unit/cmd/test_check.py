@@ -77,6 +77,27 @@ class CheckTest(test_commands.CommandTestCase):
         self.assertIn('error: [tracing] sampling_rules', out)
         self.assertIn('rule 1 of 1', out)
 
+    def test_options_of_the_service_may_be_referred_to(self):
+        lines = (
+            'enabled = True',
+            'exporters = file',
+            'file_directory = $state_path/${of.them}',
+            'ignored_paths = /$nobodys',
+            '[DEFAULT]',
+            f'state_path = {self.directory}',
+            '[of]',
+            'them = traces',
+        )
+        code, out = self._check(*lines, options=('--no-span',))
+        self.assertEqual(1, code)
+        self.assertIn("ignored_paths = '/$nobodys'", out)
+
+        code, out = self._check(
+            *(line for line in lines if 'nobodys' not in line)
+        )
+        self.assertEqual(0, code, out)
+        self.assertTrue(os.listdir(os.path.join(self.directory, 'traces')))
+
     def test_whatever_stops_a_service_is_found_without_a_span_too(self):
         for line, why in (
             ('otlp_endpoint = http://u:S3CRET@h:4318', 'credentials'),
