@@ -45,7 +45,6 @@ from oslo_tracing import _guard
 from oslo_tracing import _runtime
 from oslo_tracing import attributes as names
 from oslo_tracing import exceptions
-from oslo_tracing import opts
 from oslo_tracing import service
 from oslo_tracing import spans
 
@@ -94,7 +93,7 @@ def configure_control(
         if _runtime.RUNTIME.recorder is not None:
             return
         try:
-            conf = _configuration(config_file)
+            conf = service.read_configuration(SERVICE, config_file)
             said = _chaos_options.read(arguments, configuration or {})
             if 'otlp_protocol' in said:
                 # Every exporter that an experiment can name is OTLP's.
@@ -107,24 +106,6 @@ def configure_control(
             LOG.warning('The experiment is not traced: %s.', error)
             return
         _OPEN.is_ours = True
-
-
-def _configuration(path: str | None) -> cfg.ConfigOpts:
-    conf = cfg.ConfigOpts()
-    opts.register_opts(conf)
-    try:
-        conf(
-            [],
-            project=SERVICE,
-            default_config_files=[path] if path else [],
-            default_config_dirs=[],
-        )
-    except (cfg.Error, OSError, ValueError) as error:
-        # Its message may quote the line, and the line may be a key.
-        raise exceptions.ConfigurationUnreadable(
-            str(path), type(error).__name__
-        ) from None
-    return conf
 
 
 def _is_set(conf: cfg.ConfigOpts, name: str) -> bool:

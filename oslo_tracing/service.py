@@ -128,6 +128,31 @@ def verify(settings: settings_module.Settings) -> None:
         tracing.undo.close()
 
 
+def read_configuration(project: str, path: str | None) -> cfg.ConfigOpts:
+    """Return the configuration of a program that has none but ours.
+
+    :param project: what oslo.config calls it.
+    :param path: of the only file, None for none.
+    :raises ConfigurationUnreadable: when the file cannot be used.
+    """
+    conf = cfg.ConfigOpts()
+    wrong = None
+    try:
+        conf(
+            [],
+            project=project,
+            default_config_files=[path] if path else [],
+            default_config_dirs=[],
+        )
+    except (cfg.Error, OSError, ValueError) as error:
+        wrong = type(error).__name__
+    if wrong is not None:
+        # Its message may quote the line, and the line may be a key.
+        raise exceptions.ConfigurationUnreadable(str(path), wrong)
+    opts.register_opts(conf)
+    return conf
+
+
 def _make_logs_safe(conf: cfg.ConfigOpts | None) -> None:
     """Let a log format name our fields whether or not tracing is on.
 

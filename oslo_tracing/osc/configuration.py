@@ -24,8 +24,8 @@ import os
 
 from oslo_config import cfg
 
-from oslo_tracing import exceptions
 from oslo_tracing import opts
+from oslo_tracing import service
 
 #: Names the configuration file.
 FILE_VARIABLE = 'OSLO_TRACING_CONFIG'
@@ -49,22 +49,7 @@ def load(environ: Mapping[str, str], key: str | None) -> cfg.ConfigOpts:
         in the file.
     :raises ConfigurationUnreadable: when the file cannot be used.
     """
-    path = find(environ)
-    conf = cfg.ConfigOpts()
-    wrong = None
-    try:
-        conf(
-            [],
-            project='openstack',
-            default_config_files=[path] if path else [],
-            default_config_dirs=[],
-        )
-    except (cfg.Error, OSError, ValueError) as error:
-        wrong = type(error).__name__
-    if wrong is not None:
-        # Its message may quote the line, and the line may be a key.
-        raise exceptions.ConfigurationUnreadable(str(path), wrong)
-    opts.register_opts(conf)
+    conf = service.read_configuration('openstack', find(environ))
     exports = _says_where(conf, environ)
     opts.set_defaults(
         conf,
