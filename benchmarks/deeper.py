@@ -12,11 +12,8 @@
 
 """A WSGI application below a random number of frames, for each request.
 
-CPython keeps frames in chunks of 16 KiB, and takes and gives back a whole one
-each time that calls go to and fro over its end. A loop deep in a service that
-happens to be there costs some percent of a request, and each frame above it
-moves it away or there: with a few frames of ours more all requests of one kind
-may cost more or less, by chance. Here chance is in each request.
+What depends on the depth (:mod:`benchmarks.frames`) is by chance in each
+request, where otherwise all of one kind would have the same luck.
 
 And without full garbage collections: one takes a tenth of a second, there are
 some while a service starts and few ever after, and whether the day that is
@@ -32,10 +29,10 @@ import os
 import random
 from typing import Any
 
+from benchmarks import frames
+
 #: What is served, as ``keystone.wsgi.api:application``.
 VARIABLE = 'BENCHMARKS_SERVED'
-# Some 16 KiB of frames.
-_MOST = 128
 # Collections of the middle generation before a full one, if need be.
 _NEVER = 10**9
 
@@ -52,11 +49,5 @@ gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
 def application(environ: dict[str, Any], start_response: Any) -> Any:
     """Serve a request, somewhere below."""
     # Nothing depends on nobody knowing it.
-    levels = random.randrange(_MOST)  # noqa: S311
-    return _below(levels, environ, start_response)
-
-
-def _below(levels: int, environ: dict[str, Any], start_response: Any) -> Any:
-    if levels:
-        return _below(levels - 1, environ, start_response)
-    return _served(environ, start_response)
+    levels = random.randrange(frames.MOST)  # noqa: S311
+    return frames.below(levels, _served, environ, start_response)

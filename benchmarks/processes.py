@@ -134,12 +134,12 @@ class Workers:
         *how: str,
         under: Sequence[str] = (),
     ) -> None:
-        self.set_up: dict[str, float] = {}
-        self._children: dict[str, Child] = {}
-        for name in names:
-            child = Child('worker', name, url, *how, under=under)
-            self._children[name] = child
-            self.set_up[name] = json.loads(child.read())['set_up']
+        self._children = {
+            name: Child('worker', name, url, *how, under=under)
+            for name in names
+        }
+        for child in self._children.values():
+            child.read()
 
     def take_turns(self, turns: int, **work: Any) -> dict[str, list[float]]:
         """Return the CPU time of each turn of each variant, in seconds."""

@@ -28,7 +28,7 @@ _WARM = 30
 
 def measure(
     rounds: int = 3,
-    turns: int = 12,
+    turns: int = 8,
     requests: int = 40,
     names: list[str] | None = None,
 ) -> dict[str, Any]:

@@ -36,6 +36,7 @@ import webob.dec
 import webob.exc
 
 from benchmarks import bus
+from benchmarks import frames
 
 LOG = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Service:
     ) -> None:
         self.heard = bus.Heard()
         self.sent = 0
+        self._depths = frames.Depths()
         # As many as there may be threads: nobody is to wait for one.
         self.engine = engines.create_engine(
             f'sqlite:///{database}', max_pool_size=40
@@ -159,7 +161,7 @@ class Service:
         ) -> Any:
             said.append(status)
 
-        body = self.application(environ, start_response)
+        body = self._depths.call(self.application, environ, start_response)
         try:
             b''.join(body)
         finally:
@@ -264,6 +266,9 @@ class Service:
 
     def two_statements(self, uuid: str) -> None:
         """Do what the conductor does for a call."""
+        self._depths.call(self._two_statements, uuid)
+
+    def _two_statements(self, uuid: str) -> None:
         with self.connect() as conn:
             self.query(conn, self._by_uuid, uuid=uuid)
             self.query(conn, self._by_host, host='compute-1')

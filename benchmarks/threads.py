@@ -28,7 +28,7 @@ def measure() -> list[dict[str, Any]]:
             (threads, {'count': 96, 'statements': 13, 'threads': threads})
             for threads in _THREADS
         ],
-        turns=8,
+        turns=6,
     )
 
 

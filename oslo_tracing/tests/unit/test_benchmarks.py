@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 
@@ -23,6 +24,7 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from benchmarks import content
+from benchmarks import frames
 from benchmarks import instructions
 from benchmarks import intervals
 from benchmarks import targets
@@ -111,6 +113,31 @@ class ContentTest(base.TestCase):
         )
         self.assertIn('CLIENT a: x', str(error))
         self.assertRaises(RuntimeError, content.check, {'ours': ours}, 'floor')
+
+
+class DepthsTest(base.TestCase):
+    def depths(self):
+        made = frames.Depths()
+        return [
+            made.call(lambda: len(inspect.stack(context=0)))
+            for _ in range(frames.MOST)
+        ]
+
+    def test_calls_are_at_each_depth_once(self):
+        found = self.depths()
+        self.assertEqual(
+            list(range(min(found), min(found) + frames.MOST)), sorted(found)
+        )
+
+    def test_a_few_calls_are_far_from_each_other(self):
+        few = sorted(self.depths()[:7])
+        self.assertGreater(few[-1] - few[0], frames.MOST / 2)
+
+    def test_what_is_called_gets_its_arguments(self):
+        self.assertEqual(
+            [7, 7],
+            [frames.below(levels, max, 3, 7) for levels in (0, 5)],
+        )
 
 
 class IntervalsTest(base.TestCase):
