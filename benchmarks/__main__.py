@@ -41,6 +41,22 @@ _BENCHMARKS = (
 _MORE = ('instructions',)
 
 
+def _figures(path: str) -> Any:
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f'{path}: {error}') from None
+
+
+def _writable(path: str) -> str:
+    try:
+        open(path, 'a').close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return path
+
+
 def main() -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(
@@ -54,11 +70,15 @@ def main() -> int:
         f'{", ".join(_MORE)}',
     )
     parser.add_argument(
-        '--json', metavar='FILE', help='write all figures there'
+        '--json',
+        metavar='FILE',
+        type=_writable,
+        help='write all figures there',
     )
     parser.add_argument(
         '--released',
         metavar='FILE',
+        type=_figures,
         help='figures of benchmarks.released, for the table of targets',
     )
     wanted = parser.parse_args()
@@ -75,8 +95,7 @@ def main() -> int:
         print(f'{time.monotonic() - began:.0f} s', file=sys.stderr)
         shown.append(module.show(found[name]))
     if wanted.released:
-        with open(wanted.released) as file:
-            found['released'] = json.load(file)
+        found['released'] = wanted.released
     found['targets'] = targets.outcomes(found)
     shown.append(targets.show(found['targets']))
     print('\n\n'.join(shown))

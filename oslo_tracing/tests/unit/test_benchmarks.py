@@ -17,6 +17,8 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import subprocess
+import sys
 
 import fixtures
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
@@ -287,3 +289,28 @@ class TargetsTest(base.TestCase):
             }
             told = self.outcome('a span, 5 to 500', found)
             self.assertIs(met, told['met'])
+
+
+class CommandLineTest(base.TestCase):
+    def said(self, *argv):
+        """Run them; return what is wrong with the command line."""
+        ended = subprocess.run(
+            [sys.executable, '-m', 'benchmarks', *argv],
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual((2, ''), (ended.returncode, ended.stdout))
+        return ended.stderr.splitlines()[-1]
+
+    def test_a_benchmark_that_there_is_not(self):
+        self.assertIn('no such benchmark: speed', self.said('speed'))
+
+    def test_files_are_looked_at_before_minutes_are_spent(self):
+        home = self.useFixture(fixtures.TempDir())
+        nowhere = home.join('no', 'file.json')
+        self.assertIn(nowhere, self.said('--released', nowhere))
+        self.assertIn(nowhere, self.said('--json', nowhere))
+        odd = home.join('odd.json')
+        with open(odd, 'w') as file:
+            file.write('{')
+        self.assertIn(f'{odd}: Expecting', self.said('--released', odd))
