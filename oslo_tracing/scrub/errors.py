@@ -86,6 +86,14 @@ _CLASS = _regex.late(r'[A-Za-z_][\w.]*(?=:)')
 _PEM = _regex.late(r'-----BEGIN [^-]{0,64}-----[\s\S]*')
 _SCHEMED = _regex.late(r'[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+')
 _WORD = _regex.late(r'[^\s"\'<>(){}\[\]|,]+')
+#: What was read as a port is a password with a slash that nobody encoded.
+_NO_PORT = _regex.late(
+    r'(?<=Failed to parse: )[^\n]*'
+    r'(?= is not a valid host or port| contains invalid character )'
+    r'|(?<=integer value as )["\'\\][^\n]*'
+    r'|(?<=[Nn]onnumeric port: )[^\n]*'
+    r'|(?<=[Ii]nvalid port: )[^\n]*'
+)
 _WHITE = '\n\t "\''
 
 
@@ -218,6 +226,7 @@ def text(said: object, limit: int = 1024) -> str:
     try:
         cut = _PEM.sub(_shapes.HIDDEN, cut)
         cut = _SCHEMED.sub(lambda found: urls.url(found.group()), cut)
+        cut = _NO_PORT.sub(_shapes.REDACTED, cut)
         cut = _named.hidden(cut)
         cut = _WORD.sub(_word, cut)
     except Exception:

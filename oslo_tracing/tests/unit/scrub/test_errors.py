@@ -12,11 +12,13 @@
 
 from __future__ import annotations
 
+from http import client
 import linecache
 import random
 import sqlite3
 import subprocess
 import sys
+from urllib import parse
 
 from oslo_concurrency import processutils
 from oslo_db import exception as db_exc
@@ -258,6 +260,36 @@ class MessageTest(base.TestCase):
             f'hash Hunter2{cases.SHA256}',
         ):
             self.assertNotIn('Hunter2', errors.message(Local(said)), said)
+
+    def test_a_password_that_was_taken_for_a_port_is_not_said(self):
+        wrong = parse.urlsplit('http://squid:Hunter2/x@proxy:3128')
+        no_port = self.assertRaises(ValueError, getattr, wrong, 'port')
+        nonnumeric = self.assertRaises(
+            client.InvalidURL, client.HTTPConnection, wrong.netloc
+        )
+        # What urllib3 2.8 says.
+        address = (
+            f"Failed to parse: '{wrong.netloc}' is not a valid host or port"
+        )
+        for said in (
+            str(no_port),
+            str(nonnumeric),
+            f'{no_port!r} and {nonnumeric!r}',
+            # Of httpx.
+            "Invalid port: 'Hunter2'",
+            address,
+            f'ProxyError({Local(address)!r})',
+            "Failed to parse: Host ':Hunter2<' contains invalid character '<'",
+        ):
+            self.assertNotIn('Hunter2', errors.message(Local(said)), said)
+
+    def test_what_cannot_be_parsed_and_is_no_address_stays(self):
+        for said in (
+            'Failed to parse: line 3 is not a valid section',
+            'Failed to parse: https://host/path',
+            'cannot take the integer value as given',
+        ):
+            self.assertEqual(said, errors.message(Local(said)))
 
     def test_a_database_s_sentence_in_any_other_exception_is_not_said(self):
         for said in (
