@@ -159,7 +159,11 @@ class Worker:
         self.delivery.disown()
 
     def _start(self) -> None:
-        with self._start_lock:
+        # The garbage collector or a signal can end a span while the thread is
+        # being started, in this thread or in the new one: nobody waits.
+        if not self._start_lock.acquire(False):
+            return
+        try:
             if self._thread is not None or self._stopping:
                 return
             thread = self._threading.Thread(
@@ -179,6 +183,8 @@ class Worker:
             if self._is_all:
                 # The last one of a batch has to wake the thread.
                 self.room = self._batch_size - 1
+        finally:
+            self._start_lock.release()
 
     def _run(self) -> None:
         # For the life of the thread: neither our integrations nor those of

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import collections
+import gc
 import importlib.abc
 import importlib.machinery
 import logging
@@ -170,6 +171,51 @@ class PipelineTest(_Case):
 
         (thread,) = _threads() - before
         self.assertTrue(thread.daemon)
+
+    def test_a_span_that_ends_while_the_thread_is_being_started(self):
+        # The garbage collector can end one anywhere, and so can the handler
+        # of a signal.
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        number = 0
+        while self._ends_another(number):
+            number += 1
+        self.assertNotEqual(0, number)
+
+    def _ends_another(self, number):
+        """End the first span, and another in one of the collections then.
+
+        :returns: whether there were so many before the thread ran.
+        """
+        before = _threads()
+        pipeline = self._pipeline()
+        seen = []
+
+        def collected(phase, info):
+            waiting, is_running = pipeline.state()
+            if phase == 'start' and waiting and not is_running:
+                seen.append(phase)
+                if len(seen) == number + 1:
+                    self.tracing.end()
+
+        def end():
+            gc.set_threshold(1)
+            self.tracing.end()
+            gc.set_threshold(0)
+
+        gc.callbacks.append(collected)
+        thread = threading.Thread(target=end, daemon=True)
+        thread.start()
+        thread.join(10)
+        gc.callbacks.remove(collected)
+
+        self.assertFalse(thread.is_alive(), number)
+        (_exporter,) = _threads() - before
+        self.assertTrue(pipeline.force_flush(5000))
+        is_ended = len(seen) > number
+        self.assertEqual(
+            {'one': 1 + is_ended}, pipeline.stats.snapshot()['exported']
+        )
+        return is_ended
 
     def test_unsampled_spans_are_not_queued(self):
         pipeline = self._pipeline()
