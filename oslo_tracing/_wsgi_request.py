@@ -221,6 +221,8 @@ class Request:
                 if not answered:
                     self._status = None
                     self._current = context_module.request_context()
+                    if self._rule is None:
+                        self._rule = _routes.werkzeug_rule(self._environ)
         except Exception:
             _guard.report('looking at an error')
         self.finish(failed=True)

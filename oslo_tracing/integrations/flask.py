@@ -14,13 +14,16 @@
 
 Why here: Flask takes its request out of the WSGI environment as soon as it
 has answered, and a filter of WebOb between Flask and us, as keystone has
-several, passes the answer on only after that.
+several, passes the answer on only after that. An error that Flask lets
+through, as it does in keystone, comes to us without any answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
+import functools
+import sys
 import types
 from typing import Any
 
@@ -36,18 +39,33 @@ def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
     :param toolbox: not needed.
     :param undo: closing it takes everything off.
     """
-
-    def attach(module: types.ModuleType) -> None:
-        _wrap.wrap(
-            module.Flask,
-            'wsgi_app',
-            _keeping,
+    for name, make in (
+        ('wsgi_app', _keeping),
+        ('handle_exception', _keeping_of_failed),
+    ):
+        # Each by itself: one that is missing costs that one.
+        _wrap.on_import(
+            'flask.app',
+            functools.partial(_attach, undo, name=name, make=make),
             undo,
-            distribution='Flask',
-            untraced='rules of Flask are',
         )
 
-    _wrap.on_import('flask.app', attach, undo)
+
+def _attach(
+    undo: contextlib.ExitStack,
+    module: types.ModuleType,
+    *,
+    name: str,
+    make: Callable[[Callable[..., Any]], Callable[..., Any]],
+) -> None:
+    _wrap.wrap(
+        module.Flask,
+        name,
+        make,
+        undo,
+        distribution='Flask',
+        untraced='rules of Flask are',
+    )
 
 
 def _keeping(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,3 +83,18 @@ def _keeping(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(self, environ, answer)
 
     return wsgi_app
+
+
+def _keeping_of_failed(original: Callable[..., Any]) -> Callable[..., Any]:
+    def handle_exception(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            # What it is given differs by release.
+            request = sys.modules['flask.globals'].request
+            rule = getattr(request.url_rule, 'rule', None)
+            if isinstance(rule, str) and context.RULE in request.environ:
+                request.environ[context.RULE] = rule
+        except Exception:
+            _guard.report('looking for the rule of a request that failed')
+        return original(self, *args, **kwargs)
+
+    return handle_exception

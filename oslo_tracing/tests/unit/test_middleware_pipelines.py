@@ -256,6 +256,59 @@ class FlaskTest(PipelineTest):
         self.assert_named('/v3/fail', span)
         self.assertEqual('500', span.attributes['error.type'])
 
+    def test_an_error_that_it_lets_through(self):
+        app = self.app()
+        app.config['PROPAGATE_EXCEPTIONS'] = True
+        app.add_url_rule('/v3/<name>/fail', view_func=self.fails)
+
+        def ask():
+            wsgi.ask(middleware.TracingMiddleware(app), '/v3/projects/fail')
+
+        self.assertRaises(LookupError, ask)
+
+        [span] = self.spans.finished
+        self.assert_named('/v3/{name}/fail', span)
+        self.assertEqual('LookupError', span.attributes['error.type'])
+        self.assertNotIn('http.response.status_code', span.attributes)
+
+    def test_an_error_that_a_filter_answers(self):
+        app = self.app()
+        app.config['PROPAGATE_EXCEPTIONS'] = True
+        app.add_url_rule('/v3/<name>/fail', view_func=self.fails)
+
+        @webob.dec.wsgify.middleware
+        def catching(request, app):
+            try:
+                return request.get_response(app)
+            except LookupError:
+                return webob.Response(status=503)
+
+        span = self.span_of(catching(app), '/v3/projects/fail')
+
+        self.assert_named('/v3/{name}/fail', span)
+        self.assertEqual('503', span.attributes['error.type'])
+
+    def test_an_error_before_there_is_a_request(self):
+        app = self.app()
+
+        def before(environ):
+            raise LookupError
+
+        app.request_context = before
+
+        def ask():
+            wsgi.ask(middleware.TracingMiddleware(app), '/v3/stream')
+
+        self.assertRaises(LookupError, ask)
+
+        [span] = self.spans.finished
+        self.assertEqual('GET /v3/stream', span.name)
+        self.assertNotIn('http.route', span.attributes)
+
+    @staticmethod
+    def fails(name):
+        raise LookupError(name)
+
 
 class VariablesTest(PipelineTest):
     """As placement, which leaves the variables and no template."""
