@@ -20,6 +20,7 @@ from collections.abc import Callable
 import itertools
 import time
 from typing import Any
+from typing import Final
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk import resources
@@ -33,6 +34,9 @@ from oslo_tracing.tracer import _recorded
 
 if TYPE_CHECKING:
     from oslo_tracing import settings as settings_module
+
+#: Seconds that the start of a thread may take.
+_START: Final = 1.0
 
 
 class Worker:
@@ -112,6 +116,11 @@ class Worker:
             every exporter. False at once where one has to wait for its
             receiver.
         """
+        if self._thread is None and self.queue:
+            # Somebody starts it; not for long, lest it is who is below us.
+            patience = max(0.0, min(timeout, _START))
+            if self._start_lock.acquire(timeout=patience):
+                self._start_lock.release()
         if self._thread is None:
             return not self.queue
         flush = _Flush(self._threading.Event(), self.delivery.lost)

@@ -217,6 +217,27 @@ class PipelineTest(_Case):
         )
         return is_ended
 
+    def test_a_flush_while_the_thread_is_being_started(self):
+        pipeline = self._pipeline()
+        flushed = []
+        flush = threading.Thread(
+            target=lambda: flushed.append(pipeline.force_flush(5000))
+        )
+        threads = _real.threading_module()
+        start = threads.Thread.start
+
+        def slowly(thread):
+            self.patch(threads.Thread, 'start', start)
+            flush.start()
+            # It is over by then where it does not wait.
+            flush.join(0.2)
+            thread.start()
+
+        self.patch(threads.Thread, 'start', slowly)
+        self.tracing.end()
+        flush.join(10)
+        self.assertEqual([True], flushed)
+
     def test_unsampled_spans_are_not_queued(self):
         pipeline = self._pipeline()
         pipeline.on_end(
