@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
 from typing import Any
+from typing import ClassVar
 
 from oslo_tracing import attributes as names
 
@@ -110,6 +111,9 @@ class Span:
     #: Attributes, events and links that the recorder had to leave out.
     dropped: tuple[int, int, int] = (0, 0, 0)
 
+    #: Whether somebody recorded when it started.
+    has_start: ClassVar[bool] = True
+
     @property
     def service(self) -> str:
         """Name of the service that recorded it; empty if it has none."""
@@ -136,6 +140,23 @@ class Span:
         return value if isinstance(value, str) else str(value)
 
 
+class Unstarted(Span):
+    """A span of which nobody recorded when it started.
+
+    ``start`` is 0; in a trace, the earliest moment at which it is known to
+    have run.
+    """
+
+    __slots__ = ()
+
+    has_start = False
+
+    @property
+    def duration(self) -> int:
+        """Nanoseconds that it took at least."""
+        return max(0, self.end - self.start) if self.start else 0
+
+
 def own_request_id(trace_id: str) -> str:
     """Return the request id that a request which starts a trace gets.
 
@@ -145,6 +166,10 @@ def own_request_id(trace_id: str) -> str:
     return '-'.join(
         ['req', *(trace_id[part] for part in parts), trace_id[20:]]
     )
+
+
+def _by_start(span: Span) -> tuple[int, bool]:
+    return span.start, not span.has_start
 
 
 class Trace:
@@ -157,7 +182,8 @@ class Trace:
 
     def __init__(self, trace_id: str, spans: Iterable[Span]) -> None:
         self.trace_id = trace_id
-        #: By start time; where that is equal, as they came.
+        #: By start time; where that is equal, as they came, those that have
+        #: none last.
         self.spans: list[Span] = []
         #: Spans that name no parent.
         self.roots: list[Span] = []
@@ -171,6 +197,8 @@ class Trace:
         self._take(spans)
         self._link()
         self._cut_circles()
+        if not all(span.has_start for span in self.spans):
+            self._place()
 
     def _take(self, spans: Iterable[Span]) -> None:
         seen = set()
@@ -187,8 +215,11 @@ class Trace:
                 self.duplicates += 1
             else:
                 seen.add(same)
+                if not span.has_start:
+                    # As it came it is the caller's.
+                    span = dataclasses.replace(span, start=span.end)
                 self.spans.append(span)
-        self.spans.sort(key=lambda span: span.start)
+        self.spans.sort(key=_by_start)
 
     def _link(self) -> None:
         self._by_id: dict[str, Span] = {}
@@ -225,6 +256,31 @@ class Trace:
             self._children[self._by_id[head.parent_id]].remove(head)
             self.circular.append(head)
             reached.update(each for _, each in self.walk([head]))
+
+    def _place(self) -> None:
+        """Find times for spans without a start that distort no others'."""
+        order = [span for _, span in self.walk()]
+        for span in reversed(order):
+            if not span.has_start:
+                known = [each.start for each in self.children(span)]
+                known = [each for each in (span.start, *known) if each]
+                span.start = min(known, default=0)
+        first = min((span.start for span in order if span.start), default=0)
+        for span in order:
+            if span.has_start:
+                continue
+            parent = self.parent(span)
+            least = (parent.start if parent else 0) or first
+            if not span.start:
+                span.start = least
+            elif span.start < least <= span.end:
+                # What is below it may go by another clock.
+                span.start = least
+        self.spans.sort(key=_by_start)
+        self.roots.sort(key=_by_start)
+        self.orphans.sort(key=_by_start)
+        for children in self._children.values():
+            children.sort(key=_by_start)
 
     def children(self, span: Span) -> list[Span]:
         """Return what ``span`` is the parent of, by start time."""
@@ -292,7 +348,7 @@ class Trace:
         """
         return min(
             self.errors,
-            key=lambda span: (span.end, -span.start),
+            key=lambda span: (max(span.start, span.end), -span.start),
             default=None,
         )
 

@@ -72,7 +72,7 @@ class Query:
         """Whether a trace is asked for, its spans aside."""
         return (
             (self.since is None or found.start >= self.since)
-            and (self.until is None or found.start < self.until)
+            and (self.until is None or 0 < found.start < self.until)
             and found.duration >= self.least
             and (not self.errors or found.errors > 0)
             and (self.request_id is None or self._has_request_id(found))

@@ -19,6 +19,7 @@ traces in the data and not with the spans.
 from __future__ import annotations
 
 from collections.abc import Iterable
+import math
 
 from oslo_tracing import attributes as names
 from oslo_tracing.report import model
@@ -36,11 +37,13 @@ class Summary:
         'end',
         'spans',
         'errors',
+        'without_start',
         'services',
         'has_root',
         'name',
         'request_ids',
         'global_request_ids',
+        '_has_time',
         '_named_at',
         '_request_id_at',
         '_request_id',
@@ -48,11 +51,14 @@ class Summary:
 
     def __init__(self, span: model.Span) -> None:
         self.trace_id = span.trace_id
-        #: First start and last end, in nanoseconds since 1970.
+        #: First start and last end, in nanoseconds since 1970; 0 where no
+        #: span has any.
         self.start = span.start
         self.end = span.end
         self.spans = 0
         self.errors = 0
+        #: How many spans have no start.
+        self.without_start = 0
         self.services: set[str] = set()
         #: Whether some span names no parent.
         self.has_root = False
@@ -60,8 +66,8 @@ class Summary:
         self.name = span.name
         self.request_ids: set[str] = set()
         self.global_request_ids: set[str] = set()
-        self._named_at = span.start
-        self._request_id_at = span.start
+        self._has_time = False
+        self._named_at = self._request_id_at = math.inf
         self._request_id: str | None = None
         self.add(span)
 
@@ -69,22 +75,27 @@ class Summary:
         """Take one more span of this trace into account."""
         self.spans += 1
         self.errors += span.failed
-        self.start = min(self.start, span.start)
-        self.end = max(self.end, span.start, span.end)
+        self.without_start += not span.has_start
+        at = _when(span)
+        if at is not None:
+            self.start = min(self.start, at) if self._has_time else at
+            self.end = max(self.end, at, span.end)
+            self._has_time = True
+        order = math.inf if at is None else at
         self.services.add(span.service)
         is_root = span.parent_id is None
         if is_root > self.has_root or (
-            is_root == self.has_root and span.start < self._named_at
+            is_root == self.has_root and order < self._named_at
         ):
             self.has_root = is_root
             self.name = span.name
-            self._named_at = span.start
+            self._named_at = order
         request_id = span.attributes.get(names.OPENSTACK_REQUEST_ID)
         if isinstance(request_id, str):
             self.request_ids.add(request_id)
-            if self._request_id is None or span.start < self._request_id_at:
+            if self._request_id is None or order < self._request_id_at:
                 self._request_id = request_id
-                self._request_id_at = span.start
+                self._request_id_at = order
         request_id = span.attributes.get(names.OPENSTACK_GLOBAL_REQUEST_ID)
         if isinstance(request_id, str):
             self.global_request_ids.add(request_id)
@@ -103,6 +114,11 @@ class Summary:
         if not self.has_root and self._request_id_at != self.start:
             return None
         return self._request_id
+
+
+def _when(span: model.Span) -> int | None:
+    """Return the first moment that is known of a span, if any is."""
+    return span.start if span.has_start else span.end or None
 
 
 def summarize(spans: Iterable[model.Span]) -> dict[str, Summary]:

@@ -86,6 +86,7 @@ def analyse(trace: model.Trace) -> Analysis:
         _gaps(trace, clock, start, least),
         failures.unanswered(trace),
         failures.orphans(trace),
+        failures.without_start(trace),
         waits.clock_skew(trace, clock),
     )
     kept, left_out = _longest(list(found))

@@ -57,8 +57,14 @@ def of(trace: model.Trace) -> Clock:
     :returns: what to add; nothing where one host is all there is.
     """
     clock = Clock({})
+    above: dict[model.Span, model.Span | None] = {}
     for _depth, span in trace.walk():
         parent = trace.parent(span)
+        if parent is not None:
+            # Nothing can be told by a span that has no start.
+            parent = above.get(parent, parent)
+        if not span.has_start:
+            above[span] = None if span in trace.circular else parent
         if parent is None or span in trace.circular:
             continue
         offset = clock.offsets.get(parent, 0)

@@ -101,6 +101,18 @@ def orphans(trace: model.Trace) -> Iterator[findings.Finding]:
         )
 
 
+def without_start(trace: model.Trace) -> Iterator[findings.Finding]:
+    """Find spans of which nobody recorded when they started."""
+    spans = tuple(span for span in trace.spans if not span.has_start)
+    if spans:
+        yield findings.Finding(
+            findings.NO_START,
+            f'{findings.count(len(spans), "span")} without a start, which '
+            'took more time than is shown',
+            spans,
+        )
+
+
 def unanswered(trace: model.Trace) -> Iterator[findings.Finding]:
     """Find services that were asked and of which no span is there.
 

@@ -113,8 +113,14 @@ def gaps(trace: model.Trace, clock: clocks.Clock, least: int) -> list[Gap]:
             continue
         added_up = sums.of(span)
         known = 0 if added_up is None else added_up.duration
+        # When it began is not known, so neither is that nothing ran before.
+        blurred = {
+            clock.start(child)
+            for child in trace.children(span)
+            if not child.has_start
+        }
         for start, end in idle(trace, clock, span):
-            if end - start - known >= least:
+            if end - start - known >= least and end not in blurred:
                 found.append(Gap(span, start, end, known))
     return sorted(found, key=lambda gap: -gap.duration)
 

@@ -65,8 +65,11 @@ def queue_time(
     :param clock: of the trace.
     :param parent: the span that sent it.
     :param span: the span that took it in.
-    :returns: ``None`` where the two clocks contradict each other.
+    :returns: ``None`` where the two clocks contradict each other, or one of
+        the spans has no start.
     """
+    if not (parent.has_start and span.has_start):
+        return None
     if clock.offsets.get(span, 0) != clock.offsets.get(parent, 0):
         return None
     return max(0, span.start - parent.start)

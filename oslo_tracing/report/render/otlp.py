@@ -116,7 +116,7 @@ def _span(span: model.Span) -> dict[str, Any]:
         'spanId': span.span_id,
         'name': span.name,
         'kind': model.KINDS.index(span.kind),
-        'startTimeUnixNano': str(span.start),
+        'startTimeUnixNano': str(span.start if span.has_start else 0),
         'endTimeUnixNano': str(span.end),
         'attributes': _attributes(span.attributes),
         'status': {'code': model.STATUSES.index(span.status)},

@@ -140,7 +140,9 @@ def length(duration: int) -> str:
 
 
 def moment(time: int) -> str:
-    """Return nanoseconds since 1970 as ISO 8601, in UTC."""
+    """Return nanoseconds since 1970 as ISO 8601, in UTC; 0 is unknown."""
+    if not time:
+        return 'unknown'
     whole, rest = divmod(time, 10**9)
     since = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=whole)
     return f'{since.isoformat()}.{rest // 10**6:03d}Z'

@@ -154,6 +154,10 @@ class _Tree:
         if trace.duplicates:
             spans += f' ({trace.duplicates} more came twice)'
         facts.append(('Spans', spans, ''))
+        unknown = sum(not span.has_start for span in trace.spans)
+        if unknown:
+            text = f'{_number(unknown, "span")}, which took more than is shown'
+            facts.append(('No start', text, ''))
         facts.append(('Services', self._service_counts(), ''))
         facts.append(self._errors())
         if trace.orphans:
@@ -257,6 +261,7 @@ class _Tree:
             span.name,
             span.kind,
             span.error_type,
+            span.has_start,
             span.attributes.get(names.HTTP_RESPONSE_STATUS_CODE),
         )
 
@@ -270,9 +275,12 @@ class _Tree:
         span = row.spans[0]
         duration = sum(each.duration for each in row.spans)
         share = duration / self._duration if self._duration else 1.0
-        start = self._clock.start(span) - self._start
+        start = 'unknown'
+        if span.has_start:
+            after = self._clock.start(span) - self._start
+            start = texts.milliseconds(after)
         numbers = (
-            f'{texts.milliseconds(start):>{_START}}'
+            f'{start:>{_START}}'
             f'{texts.milliseconds(duration):>{_DURATION}}'
             f'{share:>{_SHARE}.1%}  '
         )

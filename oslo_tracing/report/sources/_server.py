@@ -171,6 +171,17 @@ def nanoseconds(microseconds: Any) -> Any:
     return microseconds * 1000
 
 
+def end(start: Any, took: Any) -> Any:
+    """Return when a span ended, by both in nanoseconds.
+
+    What is no time is returned, so that it is told; of a span without a
+    start that is not known.
+    """
+    if isinstance(took, bool) or not isinstance(took, int):
+        return took
+    return start + took if isinstance(start, int) and start else None
+
+
 def hexadecimal(value: Any, digits: int) -> Any:
     """Return an id with the zeros that some servers leave out."""
     return value.zfill(digits) if isinstance(value, str) and value else value

@@ -126,9 +126,7 @@ def _span(span: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         'name': span.get('operationName'),
         'kind': kind.upper() if kind in _KINDS else 'INTERNAL',
         'startTimeUnixNano': start,
-        'endTimeUnixNano': start + took
-        if isinstance(start, int) and isinstance(took, int)
-        else took,
+        'endTimeUnixNano': _server.end(start, took),
         'status': {'code': code, 'message': take('otel.status_description')},
         'traceState': take('w3c.tracestate'),
         'attributes': _attributes(list(tags.values())),

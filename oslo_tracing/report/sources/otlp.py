@@ -126,13 +126,15 @@ def _span(
         parent_id = None
     else:
         parent_id = _id(parent_id, 16, 'parent span')
-    return model.Span(
+    start = _time(_get(each, 'startTimeUnixNano', 'start_time_unix_nano'))
+    kind_of_span = model.Span if start else model.Unstarted
+    return kind_of_span(
         trace_id=_id(_get(each, 'traceId', 'trace_id'), 32, 'trace'),
         span_id=_id(_get(each, 'spanId', 'span_id'), 16, 'span'),
         parent_id=parent_id,
         name=_text(each.get('name'), 'name', tell),
         kind=_enum(each.get('kind'), 'SPAN_KIND_', model.KINDS, tell),
-        start=_time(_get(each, 'startTimeUnixNano', 'start_time_unix_nano')),
+        start=start,
         end=_time(_get(each, 'endTimeUnixNano', 'end_time_unix_nano')),
         resource=resource,
         scope=scope,

@@ -123,9 +123,7 @@ def _batch(
         'name': span.get('name'),
         'kind': kind if kind in _KINDS else 'INTERNAL',
         'startTimeUnixNano': start,
-        'endTimeUnixNano': start + took
-        if isinstance(start, int) and isinstance(took, int)
-        else took,
+        'endTimeUnixNano': _server.end(start, took),
         'status': {'code': code, 'message': message},
         'attributes': [_attribute(*tag) for tag in tags.items()],
         'events': [

@@ -190,6 +190,8 @@ def _span(span: model.Span, analysis: analyses.Analysis) -> dict[str, Any]:
         )
     elif span.error_type:
         made['x'] = _name(span.error_type)
+    if not span.has_start:
+        made['u'] = 1
     if clock.differs(span):
         made['w'] = clock.offsets[span]
     added_up = sums.of(span)

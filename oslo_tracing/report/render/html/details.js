@@ -31,8 +31,9 @@ const showDetails = (span) => {
       text: byName(span.service)}), `: ${span.name}`);
   const facts = element('dl');
   fact(facts, 'Kind', span.kind);
-  fact(facts, 'Starts after', length(span.start));
-  fact(facts, 'Takes', length(span.duration));
+  fact(facts, 'Starts after', span.started ? length(span.start) : 'unknown');
+  fact(facts, 'Takes', (span.started ? '' : 'at least ')
+    + length(span.duration));
   fact(facts, 'Of its own', length(span.own));
   fact(facts, 'Share',
     data.duration ? `${(100 * span.duration / data.duration).toFixed(1)} %`
@@ -61,7 +62,9 @@ const showDetails = (span) => {
   };
   part('Attributes', span.attributes);
   for (const event of span.events) {
-    part(`Event ${event.n}, ${length(event.t - span.start)} after its start`,
+    const since = span.started ? `${length(event.t - span.start)} after its`
+      : `${length(event.t)} after the trace's`;
+    part(`Event ${event.n}, ${since} start`,
       event.a.length ? event.a : [['', '']]);
   }
   more(span.moreEvents, 'event');

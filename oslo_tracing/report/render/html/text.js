@@ -35,6 +35,7 @@ const round = (nanoseconds, step) => {
 };
 
 const moment = (milliseconds) => {
+  if (!milliseconds) return 'unknown';
   const date = new Date(milliseconds);
   return Number.isNaN(date.getTime()) ? 'no time that can be'
     : date.toISOString().replace('T', ' ').replace('Z', ' UTC');

@@ -16,6 +16,7 @@ const spans = data.spans.map((raw, index) => ({
   failed: raw.e !== undefined,
   error: raw.e ?? raw.x ?? '',
   shifted: raw.w ?? 0,
+  started: !raw.u,
   events: raw.v ?? [],
   links: raw.l ?? [],
   moreEvents: raw.moreEvents ?? 0,

@@ -564,3 +564,65 @@ class ProcessTest(CommandTestCase):
             )
 
         self.assertEqual(b'', ended.stderr)
+
+
+class WithoutStartTest(CommandTestCase):
+    def setUp(self):
+        super().setUp()
+        lost = data.span(2, 1, 'lost', 10, 80, kind=3)
+        lost['startTimeUnixNano'] = '0'
+        none = data.span(4, 1, 'none')
+        del none['startTimeUnixNano'], none['endTimeUnixNano']
+        self.write(
+            data.line('nova', data.span(1, None, 'root', 0, 100), lost, none)
+        )
+
+    def _rows(self, *options):
+        code, out, err = self.run_main(
+            'list', '--source', self.path, '-f', 'json', *options
+        )
+        return code, json.loads(out or '[]'), err
+
+    def test_a_list_has_the_times_of_the_others(self):
+        code, (row,), err = self._rows('--since', '2026-01-01')
+
+        self.assertEqual(0, code)
+        self.assertEqual('2026-11-20T16:40:00.000Z', row['Start'])
+        self.assertEqual((100.0, 3), (row['Duration ms'], row['Spans']))
+        self.assertEqual(
+            '2 spans have no start: times are of what is known\n', err
+        )
+
+    def test_a_trace_of_no_time_started_at_none(self):
+        span = data.span(1)
+        del span['startTimeUnixNano'], span['endTimeUnixNano']
+        self.write(data.line('nova', span))
+
+        code, (row,), err = self._rows()
+
+        self.assertEqual(('unknown', 0.0), (row['Start'], row['Duration ms']))
+        self.assertIn('1 span has no start', err)
+        for option in ('--since', '--until'):
+            code, rows, _ = self._rows(option, '2026-01-01')
+            self.assertEqual((2, []), (code, rows))
+
+    def test_the_tree_tells_once_and_where(self):
+        _, out, _ = self.run_main('show', '--source', self.path)
+
+        self.assertIn('Duration  100.00 ms\n', out)
+        self.assertIn(
+            'No start  2 spans, which took more than is shown\n', out
+        )
+        (lost,) = [each for each in out.splitlines() if 'nova: lost' in each]
+        self.assertTrue(lost.startswith('    unknown       0.00'), lost)
+
+    def test_an_export_has_it_as_it_was_recorded(self):
+        _, out, _ = self.run_main('export', '--source', self.path, data.TRACE)
+
+        (batch,) = json.loads(out)['resourceSpans']
+        found = {
+            span['name']: (span['startTimeUnixNano'], span['endTimeUnixNano'])
+            for span in batch['scopeSpans'][0]['spans']
+        }
+        self.assertEqual(('0', '0'), found['none'])
+        self.assertEqual(('0', str(data.NOON + 90 * data.MS)), found['lost'])

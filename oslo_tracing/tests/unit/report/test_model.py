@@ -188,3 +188,93 @@ class TraceTest(base.TestCase):
         self.assertEqual('req-a', trace.request_id)
         self.assertEqual('req-c', trace.global_request_id)
         self.assertIsNone(_trace(_span(1)).request_id)
+
+
+class WithoutStartTest(base.TestCase):
+    def _unstarted(self, number, parent=None, end=0):
+        return model.Unstarted(
+            'a' * 32,
+            f'{number:016x}',
+            None if parent is None else f'{parent:016x}',
+            'unstarted',
+            'INTERNAL',
+            0,
+            end,
+            _RESOURCE,
+            _SCOPE,
+        )
+
+    def _starts(self, *spans):
+        trace = _trace(*spans)
+        return trace, {int(s.span_id, 16): s.start for s in trace.spans}
+
+    def test_it_stands_at_the_start_of_what_is_below_it(self):
+        trace, starts = self._starts(
+            _span(1, None, 1000, 2000),
+            self._unstarted(2, 1, 1900),
+            self._unstarted(3, 2, 1800),
+            _span(4, 3, 1200, 1700),
+        )
+
+        self.assertEqual({1: 1000, 2: 1200, 3: 1200, 4: 1200}, starts)
+        self.assertEqual((1000, 1000), (trace.start, trace.duration))
+
+    def test_else_at_its_end(self):
+        trace, starts = self._starts(
+            _span(1, None, 1000, 2000), self._unstarted(2, 1, 1900)
+        )
+
+        self.assertEqual(1900, starts[2])
+        self.assertEqual(0, trace.spans[1].duration)
+
+    def test_else_where_its_parent_starts_and_else_the_trace(self):
+        _, starts = self._starts(
+            _span(1, None, 1000, 2000),
+            _span(2, 1, 1500, 1600),
+            self._unstarted(3, 2),
+            self._unstarted(4, 9),
+        )
+
+        self.assertEqual(1500, starts[3])
+        self.assertEqual(1000, starts[4])
+
+    def test_a_root_without_one_takes_no_decades(self):
+        trace, _ = self._starts(
+            self._unstarted(1, None, 10**18 + 50),
+            _span(2, 1, 10**18, 10**18 + 40),
+        )
+
+        self.assertEqual((10**18, 50), (trace.start, trace.duration))
+        self.assertEqual([(0, 1), (1, 2)], _walked(trace))
+
+    def test_what_is_below_it_may_go_by_a_clock_of_its_own(self):
+        _, starts = self._starts(
+            _span(1, None, 5000, 6000),
+            self._unstarted(2, 1, 5900),
+            _span(3, 2, 200, 1100),
+        )
+
+        self.assertEqual(5000, starts[2])
+
+    def test_where_nothing_is_known_nothing_is_made_up(self):
+        trace, starts = self._starts(self._unstarted(1), self._unstarted(2, 1))
+
+        self.assertEqual({1: 0, 2: 0}, starts)
+        self.assertEqual(0, trace.duration)
+
+    def test_in_circles_too(self):
+        trace, starts = self._starts(
+            self._unstarted(1, 2, 500), self._unstarted(2, 1), _span(3, 2, 400)
+        )
+
+        self.assertEqual(3, len(starts))
+        self.assertEqual(400, trace.start)
+
+    def test_the_span_that_was_given_stays_as_it_was_recorded(self):
+        given = self._unstarted(2, 1, 1900)
+
+        self._starts(_span(1, None, 1000, 2000), given)
+
+        self.assertEqual(
+            (0, 1900, 0), (given.start, given.end, given.duration)
+        )

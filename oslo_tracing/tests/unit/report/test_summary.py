@@ -80,3 +80,30 @@ class SummarizeTest(base.TestCase):
         self.assertEqual('first', found['a'].name)
         self.assertFalse(found['a'].has_root)
         self.assertIsNone(found['a'].request_id)
+
+    def test_a_span_without_a_start_is_counted_at_its_end(self):
+        (found,) = summary.summarize(
+            [
+                _unstarted('no time', 0),
+                _span('a', 'x', 'child', 1000, 1030),
+                _unstarted('no start', 1040),
+            ]
+        ).values()
+
+        self.assertEqual((1000, 40), (found.start, found.duration))
+        self.assertEqual((3, 2), (found.spans, found.without_start))
+        self.assertEqual('child', found.name)
+
+
+def _unstarted(name, end):
+    return model.Unstarted(
+        'a',
+        f'{end:016x}',
+        'x',
+        name,
+        'SERVER',
+        0,
+        end,
+        model.Resource('nova'),
+        model.Scope(),
+    )

@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import dataclasses
+
 from oslo_tracing.report import analysis
 from oslo_tracing.report.analysis import findings
 from oslo_tracing.report.analysis import repeats
@@ -301,3 +303,67 @@ class AnalyseTest(base.TestCase):
             {root: root, inner: root, server: server, leaf: server},
             repeats.entry_points(self.make.trace()),
         )
+
+    def test_a_span_without_a_start_distorts_nothing_else(self):
+        make = maker.Maker()
+        root = make.span('GET', 1000, 1100, kind='SERVER')
+        make.span('first', 1010, 1020, root)
+        lost = make.span('lost', 0, 0, root, kind='CLIENT')
+        make.span('answer', 1030, 1090, lost, kind='SERVER', host='two')
+        spans = [
+            _without_start(each, 1095 * maker.MS) if each is lost else each
+            for each in make.spans
+        ]
+
+        found = analysis.analyse(model.Trace(maker.TRACE, spans))
+
+        self.assertEqual(100 * maker.MS, found.duration)
+        self.assertEqual({}, found.clock.offsets)
+        self.assertEqual(
+            ['GET', 'first', 'GET', 'answer', 'lost', 'GET'],
+            [step.span.name for step in found.path if step.duration],
+        )
+        self.assertEqual(
+            [findings.NO_START],
+            [
+                each.kind
+                for each in found.findings
+                if each.kind != findings.GAP
+            ],
+        )
+
+    def test_what_may_have_run_is_no_gap(self):
+        make = maker.Maker()
+        root = make.span('GET', 1000, 1100, kind='SERVER')
+        lost = _without_start(make.span('lost', 0, 0, root), 1090 * maker.MS)
+
+        found = analysis.analyse(model.Trace(maker.TRACE, [root, lost]))
+
+        gaps = [each for each in found.findings if each.kind == findings.GAP]
+        self.assertEqual([10 * maker.MS], [each.time for each in gaps])
+
+    def test_a_clock_is_compared_past_a_span_without_a_start(self):
+        for shift in (-3_600_000, 3_600_000):
+            with self.subTest(shift=shift):
+                make = maker.Maker()
+                make.across_hosts(5_000_000 + shift)
+                root, call, *rest = make.spans
+                for span in (root, call):
+                    span.start += 5_000_000 * maker.MS
+                    span.end += 5_000_000 * maker.MS
+                call = _without_start(call, call.end)
+
+                found = analysis.analyse(
+                    model.Trace(maker.TRACE, [root, call, *rest])
+                )
+
+                self.assertEqual(root.start, found.start)
+                self.assertEqual(100 * maker.MS, found.duration)
+
+
+def _without_start(span, end):
+    about = {
+        field.name: getattr(span, field.name)
+        for field in dataclasses.fields(span)
+    }
+    return model.Unstarted(**{**about, 'start': 0, 'end': end})

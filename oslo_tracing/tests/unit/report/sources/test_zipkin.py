@@ -67,6 +67,21 @@ class ZipkinTest(base.TestCase):
             )
         )
 
+    def test_what_never_started_did_not_end_in_1970(self):
+        for start in ({}, {'timestamp': 0}):
+            half = {
+                'traceId': 'a' * 32,
+                'id': 'b' * 16,
+                'duration': 5,
+                **start,
+            }
+
+            (span,) = otlp.spans(zipkin.as_otlp([half]), self.fail)
+
+            self.assertEqual(
+                (False, 0, 0), (span.has_start, span.start, span.end)
+            )
+
     def test_what_our_exporter_writes_is_waited_for(self):
         events = [
             ('db.pool.wait', {'openstack.db.pool.wait.duration': 2.5}),

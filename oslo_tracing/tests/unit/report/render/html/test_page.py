@@ -11,6 +11,7 @@
 # under the License.
 
 import base64
+import dataclasses
 import hashlib
 from html import parser
 import json
@@ -324,6 +325,28 @@ class PageTest(base.TestCase):
                 trace = maker.Maker().across_hosts(shift)
 
                 self.assertEqual(expected, _times(trace))
+
+    def test_a_span_without_a_start_is_marked(self):
+        make = maker.Maker()
+        make.span('GET', 1000, 1100)
+        about = {
+            field.name: getattr(make.spans[0], field.name)
+            for field in dataclasses.fields(make.spans[0])
+        }
+        lost = model.Unstarted(
+            **{**about, 'span_id': '2' * 16, 'start': 0, 'name': 'lost'}
+        )
+        trace = model.Trace(maker.TRACE, [*make.spans, lost])
+
+        told = _Elements(html.page(trace)).data()
+
+        self.assertEqual(1000, told['start'])
+        self.assertEqual(
+            {'GET': (0, None), 'lost': (100 * maker.MS, 1)},
+            {span['n']: (span['t'], span.get('u')) for span in told['spans']},
+        )
+        (finding,) = told['findings']
+        self.assertEqual('no start', finding['kind'])
 
 
 class IndexTest(base.TestCase):
