@@ -16,11 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
 import fnmatch
+import functools
+import json
+from typing import Any
+from typing import Final
 
 from oslo_tracing.report import model
 from oslo_tracing.report import summary
+
+#: With blanks and without.
+_SEPARATORS: Final = ((', ', ': '), (',', ':'))
+_MOST_BRACKETS: Final = 64
+_LONGEST_TEXT: Final = 16384
+_NOT_JSON: Final = object()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +71,7 @@ class Query:
         for key, wanted in self.attributes:
             if key not in span.attributes:
                 return False
-            value = span.attributes[key]
-            # As JSON has it, which is what people see elsewhere.
-            if isinstance(value, bool):
-                value = str(value).lower()
-            if not _like(str(value), wanted):
+            if not _is(span.attributes[key], wanted):
                 return False
         return True
 
@@ -113,6 +120,54 @@ def summaries(
         key=lambda each: each.start,
         reverse=True,
     )
+
+
+def _is(value: Any, wanted: str) -> bool:
+    """Whether an attribute is what somebody asked for.
+
+    Written as ``show`` prints it, or in JSON, which people see elsewhere.
+    """
+    if _like(str(value), wanted):
+        return True
+    if isinstance(value, str):
+        # Jaeger keeps lists as text.
+        value = _parsed(value) if value.startswith('[') else _NOT_JSON
+    if value is _NOT_JSON:
+        return False
+    return _same(value, _parsed(wanted)) or any(
+        _like(_json(value, separators), wanted) for separators in _SEPARATORS
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
+    # What is parsed is compared level by level, and kept.
+    brackets = text.count('[') + text.count('{')
+    if brackets > _MOST_BRACKETS or len(text) > _LONGEST_TEXT:
+        return _NOT_JSON
+    try:
+        return json.loads(text)
+    except ValueError:
+        return _NOT_JSON
+
+
+def _json(value: Any, separators: tuple[str, str]) -> str:
+    return json.dumps(
+        value, ensure_ascii=False, separators=separators, default=str
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, list | tuple) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, Mapping) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(
+            _same(one[key], other[key]) for key in one
+        )
+    # To Python true is 1.
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
 
 
 def _like(value: str, wanted: str) -> bool:
