@@ -117,6 +117,8 @@ def _page(
     script = (
         "'use strict';\n(() => {\n" + ''.join(map(_part, scripts)) + '})();'
     )
+    # Arguments of a command are any bytes.
+    shown = title.encode('utf-8', 'backslashreplace').decode()
     policy = '; '.join(
         (
             "default-src 'none'",
@@ -133,7 +135,7 @@ def _page(
         '<meta name="viewport" content="width=device-width">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<link rel="icon" href="data:,">\n'
-        f'<title>{html.escape(title)}</title>\n<style>{style}</style>\n'
+        f'<title>{html.escape(shown)}</title>\n<style>{style}</style>\n'
         f'</head>\n<body>\n{_part(body)}'
         f'<script type="application/json" id="data">{_json(values)}</script>\n'
         f'<script>{script}</script>\n</body>\n</html>\n'

@@ -364,6 +364,12 @@ class IndexTest(base.TestCase):
         self.assertEqual('trace-a.html', trace['page'])
         self.assertEqual(len(HOSTILE), trace['spans'])
 
+    def test_a_title_that_is_no_text_is_escaped(self):
+        page = html.index('caf\udce9 \ud800 <b>', [], {})
+
+        self.assertIn('<title>caf\\udce9 \\ud800 &lt;b&gt;</title>', page)
+        page.encode()
+
 
 def _times(trace):
     told = _Elements(html.page(trace)).data()
