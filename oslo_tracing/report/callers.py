@@ -72,7 +72,7 @@ def calls(traces: Iterable[model.Trace]) -> list[Calls]:
             added_up = sums.of(span)
             if added_up is None:
                 continue
-            each = calls_of((span.service, 'database', 'sql', False))
+            each = calls_of((span.service_name, 'database', 'sql', False))
             if each is not None:
                 each.durations.add_equal(added_up.count, added_up.duration)
     return sorted(found.values(), key=lambda each: -each.durations.count)
@@ -88,7 +88,7 @@ def _key(
         system = about.get(names.DB_SYSTEM_NAME, 'database')
         space = about.get(names.DB_NAMESPACE)
         callee = f'{system} {space}' if space else str(system)
-        return span.service, callee, 'sql', False
+        return span.service_name, callee, 'sql', False
     how = 'http'
     if names.RPC_METHOD in about or names.RPC_SYSTEM_NAME in about:
         how = 'rpc'
@@ -96,12 +96,12 @@ def _key(
         how = 'message'
     for child in trace.children(span):
         if child.kind in ('SERVER', 'CONSUMER'):
-            return span.service, child.service, how, True
+            return span.service_name, child.service_name, how, True
     for name in (
         names.OPENSTACK_SERVICE_TYPE,
         names.MESSAGING_DESTINATION_NAME,
         names.SERVER_ADDRESS,
     ):
         if isinstance(about.get(name), str):
-            return span.service, str(about[name]), how, False
+            return span.service_name, str(about[name]), how, False
     return None

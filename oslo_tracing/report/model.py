@@ -38,6 +38,8 @@ KINDS = (
 )
 #: Codes of OTLP's ``Status``, in the order of its numbers.
 STATUSES = ('UNSET', 'OK', 'ERROR')
+#: In place of a name where the recorder gave none, or blanks.
+NO_SERVICE = '(no service)'
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -118,6 +120,12 @@ class Span:
     def service(self) -> str:
         """Name of the service that recorded it; empty if it has none."""
         return self.resource.service
+
+    @property
+    def service_name(self) -> str:
+        """Name of the service as it is shown, which says if it has none."""
+        name = self.resource.service
+        return name if name.strip() else NO_SERVICE
 
     @property
     def duration(self) -> int:
@@ -331,7 +339,7 @@ class Trace:
         """How many spans each service has, in the order they appear."""
         counts: dict[str, int] = {}
         for span in self.spans:
-            counts[span.service] = counts.get(span.service, 0) + 1
+            counts[span.service_name] = counts.get(span.service_name, 0) + 1
         return counts
 
     @property

@@ -64,7 +64,7 @@ class Query:
 
     def of_span(self, span: model.Span) -> bool:
         """Whether a span is one that the trace has to have."""
-        if self.service and not _like(span.service, self.service):
+        if self.service and not _like(span.service_name, self.service):
             return False
         if self.name and not _like(span.name, self.name):
             return False

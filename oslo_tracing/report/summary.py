@@ -82,7 +82,7 @@ class Summary:
             self.end = max(self.end, at, span.end)
             self._has_time = True
         order = math.inf if at is None else at
-        self.services.add(span.service)
+        self.services.add(span.service_name)
         is_root = span.parent_id is None
         if is_root > self.has_root or (
             is_root == self.has_root and order < self._named_at

@@ -70,14 +70,14 @@ def count(spans: Iterable[model.Span]) -> list[Entry]:
         return known
 
     for span in spans:
-        own = entry(kind(span), span.service, span.name)
+        own = entry(kind(span), span.service_name, span.name)
         own.durations.add(span.duration)
         own.errors += span.failed
         added_up = sums.of(span)
         for each in added_up.top if added_up else ():
-            entry('statement', span.service, each.name).durations.add_equal(
-                each.count, each.duration
-            )
+            entry(
+                'statement', span.service_name, each.name
+            ).durations.add_equal(each.count, each.duration)
     return sorted(found.values(), key=lambda each: -each.durations.total)
 
 

@@ -59,7 +59,7 @@ def blast(trace: model.Trace, clock: clocks.Clock) -> Blast | None:
         if each is not first and each not in above
     ]
     failed = sorted([first, *above, *others], key=clock.end)
-    services = list(dict.fromkeys(span.service for span in failed))
+    services = list(dict.fromkeys(span.service_name for span in failed))
     return Blast(first, list(above), others, services)
 
 
@@ -78,7 +78,7 @@ def first_error(
     reached = len(found.above) + len(found.others)
     if reached:
         text += f'; {findings.count(reached, "span")} failed after it'
-    elsewhere = [each for each in found.services if each != first.service]
+    elsewhere = [each for each in found.services if each != first.service_name]
     if elsewhere:
         text += f', also in {", ".join(elsewhere)}'
     yield findings.Finding(
@@ -95,7 +95,7 @@ def orphans(trace: model.Trace) -> Iterator[findings.Finding]:
         yield findings.Finding(
             findings.ORPHANS,
             f'the parent of {findings.count(len(spans), "span")} of '
-            f'{spans[0].service or "(no service)"} is not in the data: a '
+            f'{spans[0].service_name} is not in the data: a '
             'service that is not traced here, or spans that were lost',
             tuple(spans),
         )

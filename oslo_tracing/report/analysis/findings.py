@@ -55,7 +55,7 @@ class Finding:
 
 def named(span: model.Span) -> str:
     """Return how a sentence calls a span: ``service: name``."""
-    return f'{span.service or "(no service)"}: {span.name}'
+    return f'{span.service_name}: {span.name}'
 
 
 def count(number: int, what: str) -> str:

@@ -88,11 +88,11 @@ def shares(own: dict[model.Span, int]) -> list[Share]:
     for span, time in own.items():
         added_up = sums.of(span)
         if added_up is not None:
-            key = span.service, SQL
+            key = span.service_name, SQL
             taken = min(time, added_up.duration)
             found.setdefault(key, Share(*key)).time += taken
             time -= taken
-        key = span.service, span.kind
+        key = span.service_name, span.kind
         share = found.setdefault(key, Share(*key))
         share.spans += 1
         share.time += time

@@ -51,7 +51,7 @@ def queues(
             yield findings.Finding(
                 findings.QUEUE,
                 f'{findings.named(span)} began {findings.length(waited)} '
-                f'after {parent.service or "(no service)"} had asked for it',
+                f'after {parent.service_name} had asked for it',
                 (span, parent),
                 waited,
             )

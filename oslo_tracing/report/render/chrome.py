@@ -51,15 +51,15 @@ def _events(traces: list[model.Trace]) -> Iterator[dict[str, Any]]:
     services: dict[str, int] = {}
     rows: dict[int, _Rows] = collections.defaultdict(_Rows)
     for span in _outer_first(traces):
-        if span.service not in services:
-            number = services[span.service] = len(services) + 1
+        if span.service_name not in services:
+            number = services[span.service_name] = len(services) + 1
             yield {
                 'ph': 'M',
                 'name': 'process_name',
                 'pid': number,
-                'args': {'name': span.service or '(no service)'},
+                'args': {'name': span.service_name},
             }
-        process = services[span.service]
+        process = services[span.service_name]
         yield {
             'ph': 'X',
             'name': span.name,

@@ -52,6 +52,6 @@ def render(calls: Iterable[callers.Calls]) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    shown = _printable.printable(text or '(no service)', _MAX_LABEL)
+    shown = _printable.printable(text, _MAX_LABEL)
     # A backslash in a label is an escape of Graphviz's own.
     return '"' + shown.replace('\\', '\\\\').replace('"', '\\"') + '"'

@@ -257,7 +257,7 @@ class _Tree:
         ):
             return None
         return (
-            span.service,
+            span.service_name,
             span.name,
             span.kind,
             span.error_type,
@@ -284,11 +284,11 @@ class _Tree:
             f'{texts.milliseconds(duration):>{_DURATION}}'
             f'{share:>{_SHARE}.1%}  '
         )
-        colour = self._colours[span.service]
+        colour = self._colours[span.service_name]
         pieces = [
             (numbers, ''),
             (indent, texts.FAINT),
-            (f'{_service(span.service)}: ', colour),
+            (f'{_service(span.service_name)}: ', colour),
             (_shown(span.name, _MAX_NAME), ''),
         ]
         if len(row.spans) > 1:
@@ -370,11 +370,11 @@ def _failure(span: model.Span) -> str:
 
 def _label(span: model.Span) -> str:
     name = _shown(span.name, _MAX_NAME)
-    return f'{_service(span.service)}: {name} {_failure(span)}'
+    return f'{_service(span.service_name)}: {name} {_failure(span)}'
 
 
 def _service(service: str) -> str:
-    return _shown(service, 64) if service else '(no service)'
+    return _shown(service, 64)
 
 
 def _shown(text: str, limit: int) -> str:

@@ -60,7 +60,7 @@ def of_trace(
             | {
                 'p': -1 if parent is None else places[parent],
                 'z': depth,
-                's': numbers[span.service],
+                's': numbers[span.service_name],
             }
         )
         if span in heads:

@@ -3,7 +3,7 @@ showFacts();
 showShares();
 showFindings();
 data.services.forEach(({name}, index) => byId('service').append(
-  element('option', {value: index, text: name || '(no service)'})));
+  element('option', {value: index, text: name})));
 for (const kind of new Set(spans.map((span) => span.kind))) {
   byId('kind').append(element('option', {value: kind, text: kind}));
 }

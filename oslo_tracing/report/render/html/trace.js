@@ -47,7 +47,7 @@ for (const [index, start, end, way] of data.path) {
 // Eight colours, then the same again with stripes.
 const colour = (service) => `c${service % 8}${service % 16 > 7 ? ' alt' : ''}`;
 
-const byName = (service) => data.services[service].name || '(no service)';
+const byName = (service) => data.services[service].name;
 
 const texts = new Map();
 const searchable = (span) => {

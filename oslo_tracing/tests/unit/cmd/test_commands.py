@@ -626,3 +626,74 @@ class WithoutStartTest(CommandTestCase):
         }
         self.assertEqual(('0', '0'), found['none'])
         self.assertEqual(('0', str(data.NOON + 90 * data.MS)), found['lost'])
+
+
+class WithoutServiceTest(CommandTestCase):
+    def setUp(self):
+        super().setUp()
+        lines = []
+        for number, name in enumerate(('', ' \t', None)):
+            first = 2 * number + 1
+            batch = data.batch(
+                name,
+                data.span(first, None, 'root', 0, 100, kind=2),
+                data.span(
+                    first + 1,
+                    first,
+                    'call',
+                    10,
+                    80,
+                    kind=3,
+                    attributes={'db.system.name': 'mysql'},
+                ),
+            )
+            if name is None:
+                batch['resource']['attributes'] = []
+            lines.append(json.dumps({'resourceSpans': [batch]}) + '\n')
+        self.write(*lines)
+
+    def _rows(self, *command):
+        _, out, _ = self.run_main(
+            *command, '--source', self.path, '-f', 'json'
+        )
+        return json.loads(out)
+
+    def test_rows_say_so_in_one_way(self):
+        for command, column, expected in (
+            (('list',), 'Services', [['(no service)']]),
+            (('top',), 'Service', ['(no service)'] * 2),
+            (('map',), 'Caller', ['(no service)']),
+            (('diff', '3a48', '3a48'), 'Service', ['(no service)'] * 2),
+        ):
+            rows = self._rows(*command)
+            self.assertEqual(expected, [row[column] for row in rows], command)
+
+    def test_so_does_a_tree(self):
+        _, out, _ = self.run_main('show', '--source', self.path)
+
+        self.assertIn('Services  (no service) 6\n', out)
+        self.assertEqual(3, out.count('(no service): root'))
+
+    def test_so_do_graphs_and_pages(self):
+        _, out, _ = self.run_main('map', '--dot', '--source', self.path)
+        self.assertEqual(1, out.count('"(no service)" [shape=box]'))
+        _, out, _ = self.run_main(
+            'export', '--as', 'chrome', '--source', self.path, '3a48'
+        )
+        self.assertEqual(1, out.count('"(no service)"'))
+        self.run_main(
+            'report',
+            '--all',
+            '--source',
+            self.path,
+            '--output',
+            self.directory,
+        )
+        for name in ('index', f'trace-{data.TRACE}'):
+            with open(f'{self.directory}/{name}.html') as stream:
+                self.assertIn('"(no service)"', stream.read())
+
+    def test_what_it_says_can_be_asked_for(self):
+        (row,) = self._rows('list', '--service', '(no*')
+
+        self.assertEqual(6, row['Spans'])
