@@ -57,6 +57,8 @@ HTTP_CALL = otel_context.create_key('oslo_tracing.http_call')
 PERIODIC_RUN = otel_context.create_key('oslo_tracing.periodic')
 #: Which key of OSProfiler a trace was asked for with.
 ASKED_BY = otel_context.create_key('oslo_tracing.osprofiler')
+#: Set where requests to any host have the trace in all formats.
+ALL_FORMATS = otel_context.create_key('oslo_tracing.all_formats')
 #: The notification that is being handled.
 NOTIFICATION = otel_context.create_key('oslo_tracing.notification')
 #: The innermost span of a service's own that was opened below here.

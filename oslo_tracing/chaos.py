@@ -64,8 +64,9 @@ class _Open(threading.local):
 
     def __init__(self) -> None:
         self.spans: list[tuple[str, Any, Any]] = []
-        #: Providers that were given headers, with those that they had.
-        self.given: list[tuple[dict[str, Any], Any]] = []
+        #: Providers that were given headers, with those that they had, and
+        #: what ends the context of their requests.
+        self.given: list[tuple[dict[str, Any], Any, Any]] = []
         self.is_ours = False
 
 
@@ -321,10 +322,15 @@ def _add_headers(provider: dict[str, Any]) -> None:
     if not tracing.propagation.may_carry(host):
         return
     found: dict[str, str] = {}
-    tracing.propagation.to_carrier(found, otel_context.get_current())
+    context = otel_context.get_current()
+    tracing.propagation.to_carrier(found, context)
     if found:
         had = provider.get('headers')
-        _OPEN.given.append((provider, had))
+        # Where requests are traced, their spans are named instead.
+        token = otel_context.attach(
+            tracing.propagation.in_all_formats(context)
+        )
+        _OPEN.given.append((provider, had, token))
         provider['headers'] = {**(had or {}), **found}
 
 
@@ -332,7 +338,8 @@ def _take_headers_back(provider: Any) -> None:
     """Leave the experiment as it was written, which the journal has too."""
     if not _OPEN.given or _OPEN.given[-1][0] is not provider:
         return
-    _provider, had = _OPEN.given.pop()
+    _provider, had, token = _OPEN.given.pop()
+    otel_context.detach(token)
     if had is None:
         provider.pop('headers', None)
     else:

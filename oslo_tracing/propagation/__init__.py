@@ -244,7 +244,7 @@ class Propagation(carrying.Carrying):
         :param context: with the span.
         :param everything: all configured formats, to endpoints of the
             cloud; else ``traceparent`` alone, since the URL may be a
-            user's.
+            user's, save :meth:`in_all_formats`.
         """
         try:
             found = self._outgoing(context, everything)
@@ -286,6 +286,15 @@ class Propagation(carrying.Carrying):
         except Exception:
             _guard.report('writing a carrier')
 
+    def in_all_formats(
+        self, context: otel_context.Context
+    ) -> otel_context.Context:
+        """Return a context in which requests carry what a carrier does.
+
+        For those that nobody but the operator has the address of.
+        """
+        return otel_context.set_value(_current.ALL_FORMATS, True, context)
+
     def may_carry(self, host: str | None) -> bool:
         """Tell whether requests to a host may carry the trace at all.
 
@@ -301,6 +310,10 @@ class Propagation(carrying.Carrying):
         if not span_context[_current.VALID]:
             return {}
         if not everything:
+            if self._others and _current.ALL_FORMATS in context:
+                carrier: dict[str, str] = {}
+                self.to_carrier(carrier, context)
+                return carrier
             if not self._w3c:
                 return {}
             return {messages.TRACEPARENT: w3c.format_traceparent(span_context)}

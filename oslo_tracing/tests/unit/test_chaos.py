@@ -18,12 +18,14 @@ import pathlib
 import fixtures
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
+import requests
 
 from oslo_tracing import chaos
 from oslo_tracing import fixture
 from oslo_tracing import service
 from oslo_tracing import settings as settings_module
 from oslo_tracing.tests import base
+from oslo_tracing.tests.unit.integrations import http_servers
 
 
 class HeadersTest(base.TestCase):
@@ -81,6 +83,78 @@ class HeadersTest(base.TestCase):
         self._during('http://[bad/')
 
         self.assertEqual('', log.output)
+
+
+class RequestsTest(http_servers.TestCase):
+    """What the server gets that an HTTP activity asks."""
+
+    def _asked(self, path='/', **options):
+        spans = self.record(**options)
+        provider = {'type': 'http', 'url': self.server.url + path}
+        activity = {'name': 'look', 'type': 'probe', 'provider': provider}
+        token = otel_context.attach(baggage.set_baggage('user', 'S3CRET'))
+        self.addCleanup(otel_context.detach, token)
+        chaos.before_experiment_control({'title': 'x'})
+        chaos.before_activity_control(activity)
+        # As chaoslib does.
+        requests.get(
+            provider['url'], headers=provider.get('headers'), timeout=5
+        )
+        chaos.after_activity_control(activity, {'status': 'succeeded'})
+        requests.get(self.server.url + '/', timeout=5)
+        chaos.after_experiment_control({}, {'status': 'completed'})
+        self.assertFalse(any(self._sent('baggage')))
+        return [
+            (base.traceparent(each), f'{each.context.span_id:016x}')
+            for each in spans.finished
+            if each.name == 'GET'
+        ]
+
+    def _sent(self, name):
+        return [
+            self.server.header(name, number)
+            for number in range(len(self.server.seen))
+        ]
+
+    def test_all_formats_name_the_span_of_the_request(self):
+        asked, after = self._asked(
+            propagators=['tracecontext', 'b3', 'b3multi']
+        )
+
+        self.assertEqual([[asked[0]], [after[0]]], self._sent('traceparent'))
+        (single,), nothing = self._sent('b3')
+        self.assertIn(asked[1], single)
+        self.assertEqual([], nothing)
+        self.assertEqual([[asked[1]], []], self._sent('x-b3-spanid'))
+
+    def test_without_w3c_too(self):
+        asked, _ = self._asked(propagators=['b3'])
+
+        (single,), nothing = self._sent('b3')
+        self.assertIn(asked[1], single)
+        self.assertEqual([], nothing)
+        self.assertEqual([[], []], self._sent('traceparent'))
+
+    def test_a_redirect_has_a_span_of_its_own(self):
+        self.server.routes['/old'] = (302, {'Location': '/'}, b'')
+
+        first, second, _ = self._asked('/old', propagators=['b3'])
+
+        (one,), (other,), _nothing = self._sent('b3')
+        self.assertIn(first[1], one)
+        self.assertIn(second[1], other)
+
+    def test_a_redirect_to_a_stranger_has_no_context(self):
+        elsewhere = self.server.url.replace('127.0.0.1', 'localhost')
+        self.server.routes['/old'] = (302, {'Location': f'{elsewhere}/'}, b'')
+
+        self._asked(
+            '/old',
+            propagators=['tracecontext', 'b3'],
+            propagate_to=['127.0.0.1'],
+        )
+
+        self.assertEqual([1, 0, 0], [len(each) for each in self._sent('b3')])
 
 
 class SetUpTest(base.TestCase):
