@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _CLIENT = trace.SpanKind.CLIENT
+#: Calls in a row with a provider of others, before one of which is looked.
+_CALLS_TO_A_LOOK = 100
 
 #: Seconds that a thread waits for another that makes what records. That may
 #: log, and wait for a lock of the log that who asks here holds.
@@ -269,13 +271,15 @@ class _Looking(trace.Tracer):
     """Looks for changed options where somebody else's tracer starts a span.
 
     :param tracer: theirs.
-    :param look: called before each span but those of calls, as statements,
-        of which there are many to a request.
+    :param look: called before each span, but before one of many of those of
+        calls, as statements: there are many to a request, and a process may
+        have nothing else.
     """
 
     def __init__(self, tracer: trace.Tracer, look: Callable[[], None]) -> None:
         self._theirs = tracer
         self._look = look
+        self._calls = 0
 
     def start_span(
         self,
@@ -285,7 +289,9 @@ class _Looking(trace.Tracer):
         *args: Any,
         **kwargs: Any,
     ) -> trace.Span:
-        if kind is not _CLIENT:
+        self._calls += 1
+        if kind is not _CLIENT or self._calls >= _CALLS_TO_A_LOOK:
+            self._calls = 0
             self._look()
         return self._theirs.start_span(name, context, kind, *args, **kwargs)
 

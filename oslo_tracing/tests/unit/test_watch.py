@@ -401,6 +401,16 @@ class WatchTest(base.TestCase):
             tracer.start_span('SELECT', kind=trace.SpanKind.CLIENT).end()
         self.assertEqual('all', settings.db_spans)
 
+    def test_a_process_of_calls_alone_notices_after_some(self):
+        _theirs, settings = self._set_up_beside('db_spans = all')
+        tracer = _runtime.RUNTIME.tracing.tracer('sqlalchemy')
+        for text in ('db_spans = summary', 'db_spans = slow'):
+            self._write(text)
+            self.now += watch.INTERVAL
+            for _number in range(100):
+                tracer.start_span('SELECT', kind=trace.SpanKind.CLIENT).end()
+            self.assertEqual(text, f'db_spans = {settings.db_spans}')
+
     def test_nothing_is_left_on_the_configuration(self):
         conf, _recorder = self._set_up()
         service.shutdown()
