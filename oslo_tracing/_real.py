@@ -65,6 +65,10 @@ class Wake:
     lock is not re-entrant, and the thread would wait for itself.
     """
 
+    # eventlet, when it patches late, replaces only half of a condition's lock
+    # where it finds it, and it finds none in these.
+    __slots__ = ('_condition', '_is_set')
+
     def __init__(self) -> None:
         threads = threading_module()
         self._condition = threads.Condition(threads.RLock())

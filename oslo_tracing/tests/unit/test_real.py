@@ -79,6 +79,27 @@ assert pipeline.stats.snapshot()['exported'] == {'one': 155}
 tracing.cleanUp()
 '''
 
+_PATCHED_LATE = '''
+import threading
+from oslo_tracing import _real
+
+wake = _real.Wake()
+
+
+def wait():
+    wake.wait(60)
+    print('woken', wake.is_set())
+
+
+thread = threading.Thread(target=wait, daemon=True)
+thread.start()
+join = thread.join
+import eventlet
+eventlet.monkey_patch()
+wake.set()
+join(30)
+'''
+
 
 class RealTest(base.TestCase):
     def test_without_eventlet_it_is_the_module_of_all(self):
@@ -133,3 +154,13 @@ class WakeTest(base.TestCase):
         self.assertFalse(wake.is_set())
         wake.wait(0.001)
         self.assertFalse(wake.is_set())
+
+    def test_eventlet_leaves_it_as_it_is(self):
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', _PATCHED_LATE],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+        self.assertEqual('woken True\n', done.stdout, done.stderr)
