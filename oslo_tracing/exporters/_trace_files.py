@@ -37,6 +37,8 @@ from oslo_tracing.exporters import _validate
 SUFFIX: Final = '.jsonl'
 
 _DIRECTORY_MODE: Final = 0o750
+# Of those above it; whatever the umask is, nobody else may write to them.
+_PARENT_MODE: Final = 0o755
 _FILE_MODE: Final = 0o640
 _MAX_NAMES: Final = 10000
 # Looking at the directory costs a stat for each file in it: not for every
@@ -200,9 +202,10 @@ class TraceFiles:
             # Ours is taken where this process has traced before.
             again = f'-{number}' if number > 1 else ''
             name = f'{self._name}{again}{SUFFIX}'
+            path = os.path.join(self.directory, name)
             try:
                 fd = os.open(
-                    os.path.join(self.directory, name),
+                    path,
                     os.O_WRONLY
                     | os.O_APPEND
                     | os.O_CREAT
@@ -213,25 +216,24 @@ class TraceFiles:
                 )
             except FileExistsError:
                 continue
-            break
+            if _keep(fd, path):
+                break
+            os.close(fd)
         else:
             raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
         self._fd, self._file, self._size = fd, name, 0
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            # Not on this file system; then nobody can lock it, nor remove
-            # it for being closed.
-            pass
 
     def _make_directory(self) -> None:
-        if not os.path.isdir(self.directory):
-            os.makedirs(os.path.dirname(self.directory), exist_ok=True)
-            try:
-                os.mkdir(self.directory, _DIRECTORY_MODE)
-            except FileExistsError:
-                # Another worker was faster.
-                pass
+        missing = []
+        path = self.directory.rstrip('/')
+        while not os.path.isdir(path or '/'):
+            missing.append(path)
+            path = os.path.dirname(path)
+        while missing:
+            path = missing.pop()
+            # Another worker may be faster.
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path, _PARENT_MODE if missing else _DIRECTORY_MODE)
         why = _validate.wrong_with_directory(self.directory)
         if why:
             raise OSError(errno.EACCES, why)
@@ -275,6 +277,22 @@ class TraceFiles:
         except FileNotFoundError:
             return []
         return sorted(found)
+
+
+def _keep(fd: int, path: str) -> bool:
+    """Lock a new file; whether it is still there.
+
+    Until then it looks closed to a writer that makes room.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # Not on this file system; then nobody can lock it, nor remove it
+        # for being closed.
+        return True
+    return os.path.lexists(path)
 
 
 def _remove_if_closed(path: str) -> bool:

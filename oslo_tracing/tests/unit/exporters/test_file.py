@@ -232,6 +232,19 @@ class FileTest(base.TestCase):
         mode = os.stat(os.path.join(self.path, name)).st_mode
         self.assertEqual(0o640, stat.S_IMODE(mode))
 
+    def test_what_is_made_is_never_for_everybody_to_write_to(self):
+        old = os.umask(0)
+        self.addCleanup(os.umask, old)
+        above = os.path.join(self.parent, 'above')
+        below = os.path.join(above, 'traces')
+
+        # A path may end in a slash, and have two where one would do.
+        self._export(self._exporter(file_directory=f'{above}//traces/'))
+
+        for path, mode in ((above, 0o755), (below, 0o750)):
+            self.assertEqual(mode, stat.S_IMODE(os.stat(path).st_mode))
+        self.assertEqual(1, len(os.listdir(below)))
+
     def test_nothing_is_opened_before_the_first_span(self):
         self._exporter()
         self.assertFalse(os.path.exists(self.path))
@@ -329,6 +342,37 @@ class FileTest(base.TestCase):
         self.assertNotIn('dead-host1-1-a.jsonl', self._names())
         self.assertEqual(2, len(self._names()))
         self.assertEqual(2, len(self._lines()))
+
+    def _locking_late(self, meanwhile):
+        """Have ``meanwhile`` done to a new file before it is locked."""
+        real = fcntl.flock
+        met = []
+
+        def flock(number, how):
+            if not met:
+                (name,) = self._names()
+                met.append(os.path.join(self.path, name))
+                meanwhile(met[0])
+            return real(number, how)
+
+        with fixtures.MonkeyPatch('fcntl.flock', flock):
+            self._export(self._exporter())
+        return met[0]
+
+    def test_a_file_that_made_room_before_it_was_locked_is_made_anew(self):
+        self._locking_late(os.unlink)
+
+        self.assertEqual(1, len(self._lines()))
+
+    def test_a_file_that_is_about_to_make_room_is_left_for_another(self):
+        def hold(path):
+            other = open(path, 'rb')
+            self.addCleanup(other.close)
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        os.unlink(self._locking_late(hold))
+
+        self.assertEqual(1, len(self._lines()))
 
     def test_files_of_others_are_not_removed(self):
         os.mkdir(self.path, 0o750)
