@@ -42,6 +42,8 @@ NONE: Final = 'none'
 #: Characters of an endpoint that an error shows.
 _MAX_SHOWN: Final = 256
 
+_PLANTED: Final = 'another user has made it, or the way to it'
+
 _OWN: Final = ('file', 'log', 'otlp', 'statsd', 'zipkin')
 # Packages that not every service has.
 _NEEDS: Final = {
@@ -314,9 +316,30 @@ def wrong_with_directory(path: str) -> str | None:
         return 'not a directory'
     if mode & stat.S_IWOTH:
         return 'everybody may write to it'
+    if _is_planted(path):
+        return _PLANTED
     if not os.access(path, os.W_OK | os.X_OK):
         return 'it cannot be written to'
+    if not os.access(path, os.R_OK):
+        # How much is in it has to be known before there is more.
+        return 'it cannot be read'
     return None
+
+
+def _is_planted(path: str) -> bool:
+    """Say whether another user may have chosen where traces go.
+
+    In ``/tmp`` and its like: by a link, or by a directory whose group or
+    access list lets that user read what is written.
+    """
+    for each in (path.rstrip('/'), os.path.realpath(path)):
+        while each not in ('', '/'):
+            parent = os.path.dirname(each)
+            for_all = os.stat(parent or '/').st_mode & stat.S_IWOTH
+            if for_all and os.lstat(each).st_uid not in (0, os.geteuid()):
+                return True
+            each = parent
+    return False
 
 
 def _wrong_with_parent(path: str) -> str | None:
@@ -325,6 +348,8 @@ def _wrong_with_parent(path: str) -> str | None:
         parent = os.path.dirname(parent)
     if not os.path.isdir(parent):
         return f'it cannot be made, {parent} is not a directory'
+    if _is_planted(parent):
+        return _PLANTED
     if not os.access(parent, os.W_OK | os.X_OK):
         return f'it cannot be made, {parent} cannot be written to'
     return None

@@ -300,6 +300,56 @@ class FileOptionsTest(_Case):
         os.chmod(self.path, 0o1777)
         self.assertIn('everybody', self._refused_directory(self.path))
 
+    def _of_another_user(self, planted):
+        real = os.lstat
+
+        def lstat(path, **kwargs):
+            found = real(path, **kwargs)
+            if path != planted:
+                return found
+            return os.stat_result((*found[:4], os.geteuid() + 1, *found[5:]))
+
+        self.useFixture(fixtures.MonkeyPatch('os.lstat', lstat))
+
+    def test_what_another_user_made_where_everybody_may_is_refused(self):
+        os.chmod(self.path, 0o1777)
+        link = os.path.join(self.path, 'link')
+        ours = os.path.join(self.useFixture(fixtures.TempDir()).path, 'to')
+        theirs = os.path.join(self.path, 'theirs')
+        os.symlink(self.useFixture(fixtures.TempDir()).path, link)
+        os.mkdir(theirs, 0o750)
+        os.symlink(theirs, ours)
+        fine = os.path.join(self.path, 'fine')
+        os.mkdir(fine, 0o750)
+
+        for planted, directories in (
+            (link, (link, f'{link}/', os.path.join(link, 'traces'))),
+            (theirs, (theirs, ours, os.path.join(theirs, 'a', 'traces'))),
+        ):
+            for directory in directories:
+                self._accepted(exporters=['file'], file_directory=directory)
+            self._of_another_user(planted)
+            for directory in directories:
+                message = self._refused_directory(directory)
+                self.assertIn('another user', message)
+        self._accepted(exporters=['file'], file_directory=fine)
+
+    def test_what_another_user_made_elsewhere_is_fine(self):
+        traces = os.path.join(self.path, 'traces')
+        os.mkdir(traces, 0o770)
+        self._of_another_user(traces)
+
+        self._accepted(exporters=['file'], file_directory=traces)
+
+    def test_a_directory_that_cannot_be_read_is_refused(self):
+        real = os.access
+
+        def access(path, how):
+            return not how & os.R_OK and real(path, how)
+
+        self.useFixture(fixtures.MonkeyPatch('os.access', access))
+        self.assertIn('read', self._refused_directory(self.path))
+
     def test_what_is_no_directory_is_refused(self):
         file = os.path.join(self.path, 'file')
         open(file, 'w').close()
