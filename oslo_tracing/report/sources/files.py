@@ -48,7 +48,7 @@ class FileSource(base.Source):
 
     :param name: its path, or ``-``.
     :raises CannotRead: when there is no such file or directory, it is
-        neither of the two, or nothing can be read of the file.
+        neither of the two, or nothing can be read of it.
     """
 
     def __init__(self, name: str) -> None:
@@ -59,7 +59,10 @@ class FileSource(base.Source):
         if name == '-':
             return
         try:
-            if not os.path.isdir(name):
+            if os.path.isdir(name):
+                with os.scandir(name):
+                    pass
+            else:
                 with _lines.open_regular(name, follow=True) as stream:
                     # A bad disk, or a server that is gone, opens it all
                     # the same.

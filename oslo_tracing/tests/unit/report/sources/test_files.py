@@ -320,6 +320,17 @@ class NotRegularTest(FilesTestCase):
         self.assertEqual(['work'], found)
         self.assertIn('link.jsonl: not a regular file', problem)
 
+    def test_a_directory_that_is_not_for_us_to_read_is_refused(self):
+        real = os.scandir
+
+        def scandir(path):
+            if path == self.directory:
+                raise PermissionError(errno.EACCES, 'Permission denied')
+            return real(path)
+
+        self.useFixture(fixtures.MonkeyPatch('os.scandir', scandir))
+        self._refused(self.directory, 'Permission denied')
+
     def test_a_file_that_goes_away_meanwhile_costs_only_itself(self):
         self.write('a.jsonl', data.line('nova', data.span(1, name='a')))
         gone = self.write('b.jsonl', data.line('nova', data.span(2)))
