@@ -111,6 +111,10 @@ def main(argv: list[str] | None = None) -> int:
         ``None``.
     :returns: the exit code.
     """
+    for name in ('stdout', 'stderr'):
+        # Started with it closed: what a command does is done all the same.
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, 'w'))
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks must not end the listing.
         if isinstance(stream, io.TextIOWrapper):

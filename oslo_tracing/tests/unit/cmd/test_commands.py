@@ -548,6 +548,31 @@ class ProcessTest(CommandTestCase):
             self.assertEqual(code, ended.returncode, (argv, ended.stderr))
             self.assertNotIn(b'Traceback', ended.stderr)
 
+    def test_streams_that_are_closed_cost_only_what_is_told(self):
+        path = self.write(*data.boot())
+        page = os.path.join(self.directory, 'page.html')
+
+        for code, argv in (
+            (0, ['list', '--source', path]),
+            (0, ['show', '--source', path]),
+            (0, ['report', '--source', path, '--output', page]),
+            (1, ['show', '--source', path + '.none']),
+            (127, ['run', '--', path + '.none']),
+        ):
+            for streams in ('>&-', '2>&-', '<&- >&- 2>&-'):
+                ended = subprocess.run(
+                    [
+                        *('sh', '-c', f'exec "$@" {streams}', 'sh'),
+                        *(sys.executable, '-m', 'oslo_tracing.cmd.main'),
+                        *argv,
+                    ],
+                    capture_output=True,
+                    check=False,
+                )
+                self.assertEqual(code, ended.returncode, (argv, streams))
+                self.assertNotIn(b'Traceback', ended.stderr)
+        self.assertTrue(os.path.exists(page))
+
     def test_a_reader_that_has_seen_enough_is_no_error(self):
         spans = [data.span(n, n - 1 or None) for n in range(1, 5000)]
         path = self.write(data.line('nova', *spans))
