@@ -158,4 +158,5 @@ def _name(lock: Any) -> str:
     name = lock.name
     if isinstance(name, bytes):
         name = name.decode('utf-8', 'replace')
-    return str(name).rpartition('/')[2]
+    name = str(name)
+    return name.rpartition('/')[2] if name.startswith('/') else name

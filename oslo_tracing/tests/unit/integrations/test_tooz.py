@@ -23,6 +23,7 @@ import fixtures
 from opentelemetry import trace
 from tooz import coordination
 from tooz.drivers import file
+from tooz.drivers import memcached
 
 import oslo_tracing
 from oslo_tracing import _guard
@@ -175,6 +176,23 @@ class ToozTest(base.TestCase):
                 span.attributes['openstack.lock.wait'], _KEPT * 0.9
             )
             self.assertNotIn('openstack.lock.held', span.attributes)
+
+    def test_only_the_directory_of_a_file_is_no_part_of_a_name(self):
+        class Coordinator:
+            _member_id = b'one'
+
+            def __init__(self):
+                self.client = self
+
+            def add(self, *args, **kwargs):
+                time.sleep(_KEPT)
+                return False
+
+        lock = memcached.MemcachedLock(Coordinator(), b'volumes/pool', 30)
+        with oslo_tracing.span('delete', root=True):
+            self.assertFalse(lock.acquire(blocking=False))
+        [span] = self.locks()
+        self.assertEqual('lock __TOOZ_LOCK_volumes/pool', span.name)
 
     def test_what_acquire_raises_is_recorded_and_raised(self):
         class Broken(Exception):
