@@ -128,6 +128,11 @@ class Span:
         return name if name.strip() else NO_SERVICE
 
     @property
+    def host(self) -> Any:
+        """The host whose clock it goes by; None where nobody tells."""
+        return self.resource.attributes.get(names.HOST_NAME)
+
+    @property
     def duration(self) -> int:
         """Nanoseconds; 0 where the clock went backwards meanwhile."""
         return max(0, self.end - self.start)
@@ -270,7 +275,16 @@ class Trace:
         order = [span for _, span in self.walk()]
         for span in reversed(order):
             if not span.has_start:
-                known = [each.start for each in self.children(span)]
+                parent = self.parent(span)
+                # What goes by another clock says little that is not bounded.
+                bounded = span.start and (
+                    parent is None or parent.host == span.host
+                )
+                known = [
+                    each.start
+                    for each in self.children(span)
+                    if bounded or each.host == span.host
+                ]
                 known = [each for each in (span.start, *known) if each]
                 span.start = min(known, default=0)
         first = min((span.start for span in order if span.start), default=0)
@@ -281,9 +295,9 @@ class Trace:
             least = (parent.start if parent else 0) or first
             if not span.start:
                 span.start = least
-            elif span.start < least <= span.end:
+            elif parent and parent.host == span.host and span.end:
                 # What is below it may go by another clock.
-                span.start = least
+                span.start = min(max(span.start, least), span.end)
         self.spans.sort(key=_by_start)
         self.roots.sort(key=_by_start)
         self.orphans.sort(key=_by_start)

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from oslo_tracing import attributes as names
 from oslo_tracing.report import model
 
 _ASYNCHRONOUS = ('PRODUCER', 'CONSUMER')
@@ -60,16 +59,20 @@ def of(trace: model.Trace) -> Clock:
     above: dict[model.Span, model.Span | None] = {}
     for _depth, span in trace.walk():
         parent = trace.parent(span)
-        if parent is not None:
-            # Nothing can be told by a span that has no start.
-            parent = above.get(parent, parent)
         if not span.has_start:
-            above[span] = None if span in trace.circular else parent
+            above[span] = None
+            if parent is not None and span not in trace.circular:
+                above[span] = above.get(parent, parent)
         if parent is None or span in trace.circular:
             continue
         offset = clock.offsets.get(parent, 0)
-        if _host(parent) != _host(span):
-            offset = _offset(clock, parent, span)
+        if parent.host != span.host:
+            # Nothing can be told by a span that has no start.
+            known = above.get(parent, parent)
+            if known is not None:
+                offset = clock.offsets.get(known, 0)
+                if known.host != span.host:
+                    offset = _offset(clock, known, span)
         if offset:
             clock.offsets[span] = offset
     return clock
@@ -100,10 +103,6 @@ def first_error(trace: model.Trace, clock: Clock) -> model.Span | None:
         key=lambda span: (clock.end(span), -clock.start(span)),
         default=None,
     )
-
-
-def _host(span: model.Span) -> object:
-    return span.resource.attributes.get(names.HOST_NAME)
 
 
 def _offset(clock: Clock, parent: model.Span, span: model.Span) -> int:

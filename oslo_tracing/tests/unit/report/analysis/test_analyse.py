@@ -360,6 +360,49 @@ class AnalyseTest(base.TestCase):
                 self.assertEqual(root.start, found.start)
                 self.assertEqual(100 * maker.MS, found.duration)
 
+    def test_nor_is_one_clock_taken_for_another(self):
+        for shift in (-3_600_000, 3_600_000):
+            with self.subTest(shift=shift):
+                make = maker.Maker()
+                base = 5_000_000
+                root = make.span('GET', base, base + 100, kind='SERVER')
+                lost = make.span(
+                    'lost', 0, base + 90 + shift, root, host='two'
+                )
+                make.span('back', base + 40, base + 60, lost)
+                lost = _without_start(lost, lost.end)
+                spans = [root, lost, make.spans[2]]
+
+                found = analysis.analyse(model.Trace(maker.TRACE, spans))
+
+                self.assertEqual(root.start, found.start)
+                self.assertEqual(100 * maker.MS, found.duration)
+
+    def test_what_goes_by_the_clock_of_its_process_moves_with_it(self):
+        make = maker.Maker()
+        shift = 3_600_000
+        root = make.span('GET', 1000, 1100, kind='SERVER')
+        lost = make.span('lost', 0, shift + 1090, root, host='two')
+        for number in (20, 50):
+            make.span(
+                'work',
+                shift + 1000 + number,
+                shift + 1020 + number,
+                lost,
+                host='two',
+            )
+        lost = _without_start(lost, lost.end)
+        first, second = make.spans[2:]
+        trace = model.Trace(maker.TRACE, [root, lost, first, second])
+
+        clock = analysis.analyse(trace).clock
+
+        self.assertEqual(
+            30 * maker.MS, clock.start(second) - clock.start(first)
+        )
+        self.assertLessEqual(clock.start(root), clock.start(first))
+        self.assertLessEqual(clock.end(second), clock.end(root))
+
 
 def _without_start(span, end):
     about = {
