@@ -63,6 +63,8 @@ ALL_FORMATS = otel_context.create_key('oslo_tracing.all_formats')
 NOTIFICATION = otel_context.create_key('oslo_tracing.notification')
 #: The innermost span of a service's own that was opened below here.
 OPENED = otel_context.create_key('oslo_tracing.opened')
+#: Set once oslo.db tries something again, in what runs from then on.
+RETRIED = otel_context.create_key('oslo_tracing.retried')
 
 #: What has only these in it has no baggage: of that nothing is imported
 #: before it may be there. Nor does it ask that nothing be recorded.
@@ -76,6 +78,7 @@ _PLAIN = frozenset(
         PERIODIC_RUN,
         NOTIFICATION,
         OPENED,
+        RETRIED,
     )
 )
 #: Says of a context that there is no more to it than that.

@@ -147,6 +147,9 @@ def add(
     sums: Sums | None = getattr(span, '__dict__', _NOTHING).get(_KEY)
     if type(sums) is not Sums:
         sums = _of(span)
+        if sums is not None and _current.RETRIED in parent:
+            # Of the span that it was noted on, this one is below.
+            sums.retried = True
     if sums is None or (is_slow_only and sums.retried):
         return False
     # A clock may have been set back.
@@ -154,10 +157,19 @@ def add(
 
 
 def note_retry(span: trace.Span) -> None:
-    """Note that what runs under a span from now on is tried again."""
+    """Note that what runs under a span from now on is tried again.
+
+    What has the span as its own finds it there; what is further below it, in
+    the context, until whoever made the span current puts back what was.
+    """
     sums = _of(span)
     if sums is not None:
         sums.retried = True
+    where = _current.context()
+    if _current.RETRIED not in where:
+        _current.attach(
+            otel_context.Context({**where, _current.RETRIED: True})
+        )
 
 
 def _of(span: Any) -> Sums | None:

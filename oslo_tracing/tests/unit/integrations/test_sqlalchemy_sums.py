@@ -21,6 +21,7 @@ import time
 import weakref
 
 import fixtures
+from opentelemetry import context as otel_context
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry import trace
 from oslo_config import cfg
@@ -450,6 +451,55 @@ class SlowTest(TestCase):
         # The first attempt was one like any other.
         self.assertEqual(['SELECT instances'] * 2, self.sql_names())
         self.assertEqual((1, 0, {'SELECT instances': 1}), self.sums())
+
+    def test_what_is_tried_again_has_spans_below_spans_of_the_service(self):
+        tried = []
+
+        @api.wrap_db_retry(max_retries=3, retry_on_deadlock=True)
+        @oslo_tracing.traced(name='outer')
+        def work():
+            with (
+                oslo_tracing.span('inner'),
+                self.engine.connect() as conn,
+            ):
+                conn.execute(select(INSTANCES))
+            tried.append(1)
+            if len(tried) < 3:
+                raise exception.DBDeadlock()
+
+        with self.request():
+            work()
+        first, *again = [s for s in self.spans.finished if s.name == 'inner']
+        self.assertEqual((1, 0, {'SELECT instances': 1}), self.sums(first))
+        self.assertEqual([None, None], [self.sums(span) for span in again])
+        for span in again:
+            self.assertEqual(
+                ['SELECT instances'],
+                [
+                    s.name
+                    for s in self.sql()
+                    if s.parent.span_id == span.context.span_id
+                ],
+            )
+
+    def test_a_retry_is_over_with_the_span_that_tells_of_it(self):
+        tried = []
+
+        @api.wrap_db_retry(max_retries=3, retry_on_deadlock=True)
+        def work():
+            tried.append(1)
+            if len(tried) < 3:
+                raise exception.DBDeadlock()
+
+        before = otel_context.get_current()
+        with self.request():
+            with oslo_tracing.span('tried'):
+                work()
+            with oslo_tracing.span('other'), self.engine.connect() as conn:
+                conn.execute(select(INSTANCES))
+        self.assertIs(before, otel_context.get_current())
+        other = self.spans.named('other')
+        self.assertEqual((1, 0, {'SELECT instances': 1}), self.sums(other))
 
     def test_the_sampler_is_asked_for_nothing_that_is_added_up(self):
         started = self.balance.started
