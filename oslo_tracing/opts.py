@@ -139,7 +139,7 @@ _OPTS = [
         default=64 * 1024 * 1024,
         min=64 * 1024,
         help='A trace file of this size, in bytes, is closed and a new one '
-        'is begun.',
+        'is begun; of half of file_total_max_bytes where that is less.',
     ),
     cfg.IntOpt(
         'file_total_max_bytes',

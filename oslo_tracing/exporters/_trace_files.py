@@ -86,7 +86,8 @@ class TraceFiles:
 
     :param directory: absolute; made where it is missing.
     :param name: start of the file names.
-    :param max_bytes: size at which the next file is begun.
+    :param max_bytes: size at which the next file is begun, half of the
+        total at most.
     :param total_max_bytes: of all trace files in the directory. Writers do
         not wait for each other: all together may exceed it by a megabyte
         each.
@@ -97,7 +98,8 @@ class TraceFiles:
     ) -> None:
         self.directory = directory
         self._name = name
-        self._max_bytes = max_bytes
+        # The file that is open is never removed: it must not be all.
+        self._max_bytes = min(max_bytes, total_max_bytes // 2)
         self._total_max_bytes = total_max_bytes
         self._fd: int | None = None
         self._size = 0

@@ -321,6 +321,14 @@ class FileTest(base.TestCase):
         self.assertIn(f'{start}.jsonl', self._names())
         self.assertNotIn(f'{start}.1.jsonl', self._names())
 
+    def test_one_process_never_fills_the_directory_with_an_open_file(self):
+        exporter = self._exporter(file_total_max_bytes=4 * 65536)
+        for _ in range(100):
+            self._export(exporter, 5, size=4000)
+        start = f'nova_api-host1-{os.getpid()}-a1b2'
+        self.assertIn(f'{start}.jsonl', self._names())
+        self.assertNotIn(f'{start}.1.jsonl', self._names())
+
     def test_files_of_a_dead_process_go_those_of_a_living_one_stay(self):
         living = self._exporter(support.resource(**{'service.name': 'alive'}))
         self._export(living, 20, size=4000)
