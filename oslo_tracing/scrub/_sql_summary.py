@@ -37,7 +37,7 @@ _VARYING = _regex.late(r'[0-9a-fA-F]{12,}|\d{4,}')
 _WHITE = _regex.late(r'\s+')
 
 
-class _Group:
+class Group:
     """An operation, at which depth of parentheses, and its tables."""
 
     __slots__ = ('depth', 'operation', 'tables')
@@ -66,7 +66,7 @@ class _Reader:
     """Walks the tokens once and notes operations and tables."""
 
     def __init__(self) -> None:
-        self.groups: list[_Group] = []
+        self.groups: list[Group] = []
         self._levels = [_Level()]
         self._defined: set[str] = set()
         self._expecting = False
@@ -75,7 +75,7 @@ class _Reader:
         self._previous = ''
         self._before = ''
 
-    def read(self, text: str, grammar: str) -> list[_Group]:
+    def read(self, text: str, grammar: str) -> list[Group]:
         tables = 0
         position = 0
         end = MAX_READ
@@ -168,7 +168,7 @@ class _Reader:
             if word == 'WITH':
                 level.with_names = self._defining = True
                 return True
-            self.groups.append(_Group(word, len(self._levels)))
+            self.groups.append(Group(word, len(self._levels)))
             level.reads = True
             level.with_names = False
             level.lists = word == 'UPDATE'
@@ -228,7 +228,12 @@ def _rendered(kind: str, piece: str) -> str:
     return _VARYING.sub('?', piece)
 
 
-def _head(text: str, grammar: str) -> list[_sql_lexer.Token]:
+def groups_of(text: str, grammar: str) -> list[Group]:
+    """Return the operations of a text and their tables; few of many."""
+    return _Reader().read(text, grammar)
+
+
+def head_of(text: str, grammar: str) -> list[_sql_lexer.Token]:
     """Return the first tokens that say something."""
     found: list[_sql_lexer.Token] = []
     for kind, piece in _sql_lexer.tokens(text[:MAX_READ_ON], grammar):
@@ -244,7 +249,7 @@ def _head(text: str, grammar: str) -> list[_sql_lexer.Token]:
     return found
 
 
-def _started(text: object, grammar: str) -> tuple[str, str]:
+def started(text: object, grammar: str) -> tuple[str, str]:
     """Return what is read of a text, and by which grammar."""
     kept = _shapes.text_of(text, MAX_READ)
     whole = len(kept) < MAX_READ
@@ -256,21 +261,21 @@ def _started(text: object, grammar: str) -> tuple[str, str]:
 def summary(text: object, grammar: str) -> str:
     """See :func:`oslo_tracing.scrub.sql.summary`."""
     try:
-        return _summary(*_started(text, grammar))
+        return _summary(*started(text, grammar))
     except Exception:
         return ''
 
 
 def _summary(text: str, grammar: str) -> str:
-    head = _head(text, grammar)
+    head = head_of(text, grammar)
     if not head or head[0][0] != 'word':
         return ''
     first = head[0][1]
     if first in _sql_words.DATA:
         text = _sql_plain.without_columns(text)
-        return _written(_Reader().read(text, grammar))
+        return _written(groups_of(text, grammar))
     if first in _sql_words.EXPLAINS:
-        inner = _written(_Reader().read(text, grammar))
+        inner = _written(groups_of(text, grammar))
         return _fitting([first, inner] if inner else [first])
     if first == 'ROLLBACK' and any(piece == 'TO' for _, piece in head[:4]):
         return 'ROLLBACK TO SAVEPOINT'
@@ -320,7 +325,7 @@ def _object_name(text: str, grammar: str, wanted: int) -> list[str]:
     return [''.join(name)] if name else []
 
 
-def _written(groups: list[_Group]) -> str:
+def _written(groups: list[Group]) -> str:
     parts: list[str] = []
     left = _MAX_TABLES
     last: list[str] = []
@@ -348,31 +353,16 @@ def _fitting(parts: list[str]) -> str:
 def operation(text: object, grammar: str) -> str:
     """See :func:`oslo_tracing.scrub.sql.operation`."""
     try:
-        kept, grammar = _started(text, grammar)
-        head = _head(kept, grammar)
+        kept, grammar = started(text, grammar)
+        head = head_of(kept, grammar)
         if not head or head[0][0] != 'word':
             return ''
         first = head[0][1]
         if first != 'WITH':
             return first if first in _sql_words.KNOWN else ''
-        for group in _Reader().read(kept, grammar):
+        for group in groups_of(kept, grammar):
             if group.depth == 1:
                 return group.operation
         return first
     except Exception:
         return ''
-
-
-def is_write(text: object, grammar: str) -> bool:
-    """See :func:`oslo_tracing.scrub.sql.is_write`."""
-    try:
-        kept, grammar = _started(text, grammar)
-        head = _head(kept, grammar)
-        if not head or head[0][0] != 'word':
-            return True
-        if head[0][1] != 'WITH':
-            return head[0][1] not in _sql_words.HARMLESS
-        groups = _Reader().read(kept, grammar)
-        return any(group.operation in _sql_words.WRITES for group in groups)
-    except Exception:
-        return True

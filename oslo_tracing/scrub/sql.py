@@ -26,6 +26,7 @@ from oslo_tracing.scrub import _shapes
 from oslo_tracing.scrub import _sql_lexer
 from oslo_tracing.scrub import _sql_plain
 from oslo_tracing.scrub import _sql_summary
+from oslo_tracing.scrub import _sql_writes
 
 _MAX_LENGTH = _shapes.MAX_LENGTH
 # Characters of a text of which it is remembered whether it writes.
@@ -108,17 +109,20 @@ def operation(text: object, dialect_name: str = '') -> str:
 def is_write(text: object, dialect_name: str = '') -> bool:
     """Whether a statement may change data, so that a COMMIT has work to do.
 
-    :returns: True also for a procedure's call and for what is not known.
+    :param dialect_name: SQLAlchemy's; without it, of several statements in
+        one text only the first is looked at.
+    :returns: True also for a procedure's call, for what is not known, and
+        for what ends the second phase of a COMMIT.
     """
     if type(text) is str and len(text) <= _MAX_KNOWN:
         return _is_known_write(text, dialect_name)
-    return _sql_summary.is_write(text, _sql_lexer.flavour(dialect_name))
+    return _sql_writes.is_write(text, _sql_lexer.flavour(dialect_name))
 
 
 @functools.lru_cache(128)
 def _is_known_write(text: str, dialect_name: str) -> bool:
     # What is text for SQLAlchemy recurs: a ping of each connection.
-    return _sql_summary.is_write(text, _sql_lexer.flavour(dialect_name))
+    return _sql_writes.is_write(text, _sql_lexer.flavour(dialect_name))
 
 
 def _statement(

@@ -392,3 +392,63 @@ SUMMARIES = (
     ("'SELECT'", '', '', True),
     ('', '', '', True),
 )
+
+# (dialect, given, whether it changes data)
+WRITES = (
+    # A table that is made of what is found.
+    ('postgresql', 'SELECT a INTO t FROM b', True),
+    ('postgresql', 'select a into temp t from b', True),
+    ('mssql', 'SELECT a INTO [t] FROM b', True),
+    ('mssql', 'SELECT a INTO #t FROM b', True),
+    ('postgresql', 'WITH x AS (SELECT 1) SELECT * INTO t FROM x', True),
+    ('', 'SELECT a INTO t FROM b', True),
+    ('mysql', 'SELECT a INTO @x FROM b', False),
+    ('mysql', "SELECT a INTO OUTFILE '/tmp/x' FROM b", False),
+    ('mysql', "SELECT a INTO DUMPFILE '/tmp/x' FROM b", False),
+    ('oracle', 'SELECT a INTO :x FROM b', False),
+    ('mysql', "SELECT ' INTO t' FROM b", False),
+    ('postgresql', 'SELECT a.into, "INTO" FROM b', False),
+    ('postgresql', 'SELECT a -- INTO t\nFROM b', False),
+    # More than one statement.
+    ('mysql', 'SELECT 1; DELETE FROM t', True),
+    ('postgresql', '; SELECT 1;; SELECT 2; TRUNCATE t', True),
+    ('sqlite', 'BEGIN; INSERT INTO t VALUES (1); COMMIT', True),
+    ('mysql', 'SET a = 1; WITH x AS (SELECT 1) DELETE FROM t', True),
+    ('mysql', 'SELECT 1; SELECT 2 ; -- and no more;\n', False),
+    ('mysql', 'SELECT 1;', False),
+    ('mysql', "SELECT '; DELETE FROM t', 2", False),
+    ('mysql', 'SELECT 1 /* ; DELETE FROM t */', False),
+    ('mysql', ';', False),
+    # What is carried out to be measured.
+    ('postgresql', 'EXPLAIN ANALYZE DELETE FROM t', True),
+    ('postgresql', 'EXPLAIN ANALYSE VERBOSE UPDATE t SET a = 1', True),
+    (
+        'postgresql',
+        'EXPLAIN (ANALYZE, VERBOSE, COSTS, BUFFERS, TIMING) DELETE FROM t',
+        True,
+    ),
+    ('postgresql', 'EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1', True),
+    ('postgresql', 'EXPLAIN ANALYZE EXECUTE p', True),
+    (
+        'postgresql',
+        'EXPLAIN ANALYZE WITH x AS (DELETE FROM t RETURNING a) SELECT 1',
+        True,
+    ),
+    ('mariadb', 'ANALYZE FORMAT=JSON DELETE FROM t', True),
+    ('postgresql', 'EXPLAIN DELETE FROM t', False),
+    ('postgresql', 'EXPLAIN (VERBOSE) DELETE FROM t', False),
+    ('postgresql', 'EXPLAIN ANALYZE SELECT a FROM t', False),
+    ('mariadb', 'ANALYZE TABLE t', False),
+    ('postgresql', 'ANALYZE', False),
+    ('postgresql', 'ANALYZE VERBOSE t (a, b)', False),
+    ('mysql', 'DESCRIBE t', False),
+    # What ends a COMMIT in two phases.
+    ('mysql', "XA COMMIT 'x'", True),
+    ('postgresql', "COMMIT PREPARED 'x'", True),
+    ('mysql', "XA PREPARE 'x'", False),
+    ('mysql', "XA ROLLBACK 'x'", False),
+    ('postgresql', "ROLLBACK PREPARED 'x'", False),
+    ('postgresql', "PREPARE TRANSACTION 'x'", False),
+    ('mysql', 'COMMIT', False),
+    ('mysql', 'COMMIT AND CHAIN', False),
+)

@@ -231,6 +231,27 @@ class SummaryTest(base.TestCase):
             [], [one for one in said if one not in sql_cases.SUMMARIES]
         )
 
+    def test_what_changes_data_in_other_words(self):
+        said = [
+            (dialect, given, sql.is_write(given, dialect))
+            for dialect, given, _ in sql_cases.WRITES
+        ]
+
+        self.assertEqual(list(sql_cases.WRITES), said)
+
+    def test_what_changes_data_behind_very_many_columns(self):
+        columns = ', '.join(f'b.c{n} AS b_{n}' for n in range(900))
+
+        self.assertTrue(
+            sql.is_write(f'SELECT {columns} INTO t FROM b', 'postgresql')
+        )
+        self.assertTrue(
+            sql.is_write(f'SELECT {columns} FROM b; DROP TABLE b', 'mysql')
+        )
+        self.assertFalse(
+            sql.is_write(f'SELECT {columns} FROM b JOIN c;', 'mysql')
+        )
+
     def test_names_in_brackets(self):
         for given, expected in (
             ("SELECT [it's FROM x] FROM [t], [u]", 'SELECT t u'),
