@@ -227,6 +227,15 @@ class _HasProblems(Protocol):
     def problems(self) -> base.Problems: ...
 
 
+def tell_without_start(number: int, stream: TextIO) -> None:
+    """Say that of so many spans nobody recorded when they started."""
+    if number:
+        spans = 'span has' if number == 1 else 'spans have'
+        stream.write(
+            f'{number} {spans} no start: times are of what is known\n'
+        )
+
+
 def tell_problems(source: _HasProblems, stream: TextIO) -> None:
     """Say what was passed over in the last reading of ``source``."""
     told = list(source.problems)

@@ -73,12 +73,9 @@ class List(common.Rows):
         with contextlib.closing(self.open_source(parsed_args)) as source:
             found = source.summaries(filters.query(parsed_args))
             common.tell_problems(source, self.app.stderr)
-        unknown = sum(each.without_start for each in found)
-        if unknown:
-            spans = 'span has' if unknown == 1 else 'spans have'
-            self.app.stderr.write(
-                f'{unknown} {spans} no start: times are of what is known\n'
-            )
+        common.tell_without_start(
+            sum(each.without_start for each in found), self.app.stderr
+        )
         found.sort(key=_ORDERS[parsed_args.sort], reverse=True)
         make = _ROWS.get(parsed_args.formatter, _row)
         rows = [make(each) for each in found[: parsed_args.limit]]

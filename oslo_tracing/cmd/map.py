@@ -63,6 +63,10 @@ class Map(common.Rows):
         with contextlib.closing(self.open_source(parsed_args)) as source:
             self._calls = callers.calls(source.traces())
             common.tell_problems(source, self.app.stderr)
+        common.tell_without_start(
+            sum(each.durations.unknown for each in self._calls),
+            self.app.stderr,
+        )
         rows = [_row(each) for each in self._calls]
         return _COLUMNS, self.cells(parsed_args, rows)
 

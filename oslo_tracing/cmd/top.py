@@ -80,6 +80,9 @@ class Top(common.Rows):
             common.tell_problems(source, self.app.stderr)
         if parsed_args.kind:
             found = [each for each in found if each.kind in parsed_args.kind]
+        common.tell_without_start(
+            sum(each.durations.unknown for each in found), self.app.stderr
+        )
         found.sort(key=_ORDERS[parsed_args.sort], reverse=True)
         return _COLUMNS, self.cells(parsed_args, [_row(e) for e in found])
 

@@ -67,7 +67,7 @@ def calls(traces: Iterable[model.Trace]) -> list[Calls]:
             key = _key(trace, span)
             each = None if key is None else calls_of(key)
             if each is not None:
-                each.durations.add(span.duration)
+                each.durations.add(span.known_duration)
                 each.errors += span.failed
             added_up = sums.of(span)
             if added_up is None:

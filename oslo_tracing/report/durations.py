@@ -28,21 +28,27 @@ class Durations:
     number: some 900 buckets lie between a nanosecond and a century.
     """
 
-    __slots__ = ('count', 'total', 'longest', '_buckets')
+    __slots__ = ('count', 'unknown', 'total', 'longest', '_buckets')
 
     def __init__(self) -> None:
         self.count = 0
+        #: Of how many nobody knows how long they took.
+        self.unknown = 0
         #: Nanoseconds, as is ``longest``.
         self.total = 0
         self.longest = 0
         self._buckets: dict[int, int] = {}
 
-    def add(self, duration: int) -> None:
+    def add(self, duration: int | None) -> None:
         """Take one more.
 
-        :param duration: nanoseconds, not negative.
+        :param duration: nanoseconds, not negative; None where nobody knows.
         """
-        self.add_equal(1, duration)
+        if duration is None:
+            self.count += 1
+            self.unknown += 1
+        else:
+            self.add_equal(1, duration)
 
     def add_equal(self, number: int, total: int) -> None:
         """Take some of which only the sum is known, as if all were equal.
@@ -58,12 +64,12 @@ class Durations:
         self._buckets[bucket] = self._buckets.get(bucket, 0) + number
 
     def percentile(self, share: float) -> int:
-        """Return what the given share of all is not longer than.
+        """Return what the given share of the known is not longer than.
 
         :param share: from 0 to 1.
         :returns: nanoseconds, at most 5 % too much; 0 where there is none.
         """
-        wanted = math.ceil(share * self.count)
+        wanted = math.ceil(share * (self.count - self.unknown))
         seen = 0
         for bucket in sorted(self._buckets):
             seen += self._buckets[bucket]
@@ -74,5 +80,6 @@ class Durations:
 
     @property
     def mean(self) -> float:
-        """Nanoseconds; 0 where there is none."""
-        return self.total / self.count if self.count else 0.0
+        """Nanoseconds; 0 where none is known."""
+        known = self.count - self.unknown
+        return self.total / known if known else 0.0

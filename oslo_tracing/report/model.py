@@ -138,6 +138,11 @@ class Span:
         return max(0, self.end - self.start)
 
     @property
+    def known_duration(self) -> int | None:
+        """Nanoseconds; None where nobody recorded how long it took."""
+        return self.duration if self.has_start else None
+
+    @property
     def failed(self) -> bool:
         """Whether its status is an error."""
         return self.status == 'ERROR'

@@ -53,7 +53,7 @@ def count(spans: Iterable[model.Span]) -> list[Entry]:
     """Add spans up by what they do, the largest total time first.
 
     Statements that have no span count by the sums on their parent, with
-    their mean time for each.
+    their mean time for each. Spans without a start count, but have no time.
 
     :param spans: of any traces, in any order; none is kept.
     """
@@ -71,7 +71,7 @@ def count(spans: Iterable[model.Span]) -> list[Entry]:
 
     for span in spans:
         own = entry(kind(span), span.service_name, span.name)
-        own.durations.add(span.duration)
+        own.durations.add(span.known_duration)
         own.errors += span.failed
         added_up = sums.of(span)
         for each in added_up.top if added_up else ():

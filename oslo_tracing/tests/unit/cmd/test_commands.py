@@ -631,6 +631,39 @@ class WithoutStartTest(CommandTestCase):
             code, rows, _ = self._rows(option, '2026-01-01')
             self.assertEqual((2, []), (code, rows))
 
+    def test_a_sum_has_the_times_of_the_others(self):
+        lost = data.span(5, 1, 'root', 0, 100)
+        lost['startTimeUnixNano'] = '0'
+        self.write(data.line('nova', data.span(1, None, 'root', 0, 50), lost))
+
+        code, out, err = self.run_main(
+            'top', '--source', self.path, '-f', 'json'
+        )
+
+        (row,) = json.loads(out)
+        self.assertEqual((0, 2), (code, row['Count']))
+        columns = ('Total ms', 'Mean ms', 'p50 ms', 'p95 ms')
+        self.assertEqual([50.0] * 4, [row[column] for column in columns])
+        self.assertEqual(
+            '1 span has no start: times are of what is known\n', err
+        )
+
+    def test_calls_have_the_times_of_the_others(self):
+        spans = [data.span(n, None, 'GET', 0, 50, kind=3) for n in range(1, 4)]
+        for span in spans:
+            span['attributes'] = data.attributes({'server.address': 'glance'})
+        spans[0]['startTimeUnixNano'] = '0'
+        self.write(data.line('nova', *spans))
+
+        code, out, err = self.run_main(
+            'map', '--source', self.path, '-f', 'json'
+        )
+
+        (row,) = json.loads(out)
+        self.assertEqual((0, 3), (code, row['Count']))
+        self.assertEqual(50.0, row['p50 ms'])
+        self.assertIn('1 span has no start', err)
+
     def test_the_tree_tells_once_and_where(self):
         _, out, _ = self.run_main('show', '--source', self.path)
 
