@@ -65,7 +65,8 @@ class SpanRecorder(fixtures.Fixture):
         default, or ``'none'`` for none.
     :param conf: the configuration to use, one of its own by default.
     :param options: values of ``[tracing]`` options, set as overrides.
-    :raises ValueError: for the name of an integration that does not exist.
+    :raises ValueError: for the name of an integration or an option that
+        does not exist.
     """
 
     def __init__(
@@ -79,6 +80,9 @@ class SpanRecorder(fixtures.Fixture):
         unknown = set(integrations) - known - {'none'}
         if unknown:
             raise ValueError(f'no integrations: {sorted(unknown)}')
+        unknown = set(options) - set(opts.names())
+        if unknown:
+            raise ValueError(f'no options of [tracing]: {sorted(unknown)}')
         self._integrations = integrations or None
         self._conf = conf
         self._options = {'enabled': True, **options}
