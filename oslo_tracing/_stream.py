@@ -30,6 +30,9 @@ from typing import Final
 from oslo_tracing import _real
 
 _PIECE: Final = 64 * 1024
+# A handshake takes a tenth of it, and so does what else is no answer: OpenSSL
+# passes over some messages of a peer however many there are.
+_TLS_ROOM: Final = 256 * 1024
 
 
 class TooMuch(OSError):
@@ -55,6 +58,7 @@ class Stream:
     ) -> None:
         self._until = until
         self._room = _PIECE
+        self._raw_room = _TLS_ROOM
         self._tls: ssl.SSLObject | None = None
         self._socket = _connected(host, port, until)
         try:
@@ -77,6 +81,8 @@ class Stream:
         """
         self._until = until
         self._room = room
+        # No more than a byte of TLS for each one that is said.
+        self._raw_room = 2 * room + _TLS_ROOM
 
     def sendall(self, data: Any) -> None:
         """Send all of it.
@@ -146,8 +152,11 @@ class Stream:
                 return 0
 
     def _feed(self) -> None:
+        if self._raw_room <= 0:
+            raise TooMuch('the peer does not come to an end of TLS')
         self._in_time()
         data = self._socket.recv(_PIECE)
+        self._raw_room -= len(data)
         if data:
             self._incoming.write(data)
         else:

@@ -51,6 +51,20 @@ def context(
     return made
 
 
+def check(
+    ca_file: str | None, cert_file: str | None, key_file: str | None
+) -> None:
+    """Look at files that another library uses, and tells less of.
+
+    The parameters and errors are those of :func:`context`.
+    """
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file:
+        made.load_verify_locations(ca_file)
+    if cert_file:
+        made.load_cert_chain(cert_file, key_file, _no_password)
+
+
 def _of_system() -> dict[str, Any]:
     """Return whom other clients of the service trust, as requests finds it.
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from oslo_tracing import _tls
 from oslo_tracing.exporters import _answer
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class Link:
 
     :param settings: endpoint, headers, compression and TLS files.
     :param user_agent: who we are.
-    :raises OSError: when a file for TLS cannot be read.
+    :raises OSError: when a file for TLS cannot be used.
+    :raises ValueError: when the key is encrypted.
     """
 
     def __init__(
@@ -50,6 +52,12 @@ class Link:
         self._target = (rest if found else settings.otlp_endpoint).rstrip('/')
         self._credentials = None
         if not insecure:
+            # gRPC says of these no more than that each handshake fails.
+            _tls.check(
+                settings.otlp_ca_file,
+                settings.otlp_cert_file,
+                settings.otlp_key_file,
+            )
             self._credentials = grpc.ssl_channel_credentials(
                 root_certificates=_file(settings.otlp_ca_file),
                 private_key=_file(settings.otlp_key_file),

@@ -12,9 +12,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import fixtures
@@ -312,6 +315,38 @@ class HttpsTest(_Case):
         self.assertIn('mismatch', line)
         self.assertEqual([], sink.requests)
 
+    def test_a_handshake_without_end_is_given_up(self):
+        # OpenSSL passes over each of them, until the answer comes.
+        hello_request = bytes.fromhex('160303000400000000')
+        server = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(server.close)
+        ended = threading.Event()
+
+        def chatter():
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                while not ended.is_set():
+                    connection.sendall(hello_request * 1000)
+
+        thread = threading.Thread(target=chatter)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(ended.set)
+        exporter = otlp.build(
+            support.settings(
+                otlp_endpoint=f'https://127.0.0.1:{server.getsockname()[1]}',
+                otlp_timeout=60.0,
+            ),
+            support.resource(),
+        )
+        self.addCleanup(exporter.shutdown)
+        tracing = self.useFixture(support.Tracer())
+        tracing.end()
+
+        outcome = exporter.deliver(tracing.spans, 60.0)
+
+        self.assertIn('does not come to an end of TLS', outcome.why)
+
     def test_mutual_tls(self):
         sink = self.useFixture(sinks.HttpSink(self.files, mutual=True))
         cert, key = self.files.client
@@ -421,6 +456,36 @@ class GrpcTest(_Case):
                     values.update(otlp_cert_file=cert, otlp_key_file=key)
                 self._arrived(**values)
             self.assertEqual(2, len(sink.requests))
+
+    def test_files_that_cannot_be_used_are_told_as_over_http(self):
+        files = self.useFixture(support.Certificates())
+        (cert, key), (other, _) = files.client, files.server
+        empty = os.path.join(files.path, 'empty')
+        with open(empty, 'w'):
+            pass
+        for values in (
+            {'otlp_ca_file': empty},
+            {'otlp_ca_file': key},
+            {'otlp_ca_file': f'{cert}.gone'},
+            {'otlp_cert_file': empty, 'otlp_key_file': key},
+            {'otlp_cert_file': cert, 'otlp_key_file': cert},
+            {'otlp_cert_file': other, 'otlp_key_file': key},
+        ):
+            said = []
+            for protocol in ('http/protobuf', 'grpc'):
+                error = self.assertRaises(
+                    OSError,
+                    otlp.build,
+                    support.settings(
+                        otlp_endpoint='https://127.0.0.1:9',
+                        otlp_protocol=protocol,
+                        **values,
+                    ),
+                    support.resource(),
+                )
+                # Without the line of C that noticed.
+                said.append(str(error).partition(' (')[0])
+            self.assertEqual(said[0], said[1], values)
 
     def test_nothing_is_sent_to_a_receiver_that_cannot_be_verified(self):
         files = self.useFixture(support.Certificates())
