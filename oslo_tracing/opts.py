@@ -81,7 +81,8 @@ _OPTS = [
             ('grpc', 'gRPC, port 4317'),
         ],
         help='How to speak to the OTLP receiver. A service on eventlet '
-        'speaks HTTP whatever is chosen here.',
+        'speaks HTTP whatever is chosen here. gRPC can make commands fail '
+        'that a service runs through oslo.concurrency.',
     ),
     cfg.Opt(
         'otlp_headers',

@@ -19,14 +19,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
+import os
 import types
 
 from opentelemetry import trace
 
+from oslo_tracing import _real
 from oslo_tracing import _wrap
 from oslo_tracing import integrations
 from oslo_tracing.integrations import _locks as locks_module
+from oslo_tracing import settings as settings_module
 
+LOG = logging.getLogger(__name__)
+
+# Of gRPC's core, which takes these for "no".
+_FORK_SUPPORT = 'GRPC_ENABLE_FORK_SUPPORT'
+_OFF = ('0', 'false', 'f', 'no', 'n')
 _LOCKS = (
     ('internal_lock', 'waits for locks are'),
     ('internal_fair_lock', 'waits for fair locks are'),
@@ -53,12 +62,37 @@ def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
                 ),
                 undo,
             )
+    if _endangers_commands(toolbox.settings):
+        _wrap.on_import('oslo_concurrency.processutils', _warn, undo)
     if toolbox.settings.trace_commands:
         _wrap.on_import(
             'oslo_concurrency.processutils',
             functools.partial(_attach_commands, tracer, toolbox, undo),
             undo,
         )
+
+
+def _endangers_commands(settings: settings_module.Settings) -> bool:
+    """Whether gRPC is at work in the children that are to run commands.
+
+    Its own handling of forks ends some of them before they do, and a forked
+    worker needs it.
+    """
+    return (
+        'otlp' in settings.exporters
+        and settings.otlp_protocol == 'grpc'
+        and not _real.is_green()
+        and os.environ.get(_FORK_SUPPORT, '').lower() not in _OFF
+    )
+
+
+def _warn(_module: types.ModuleType) -> None:
+    LOG.warning(
+        'OTLP over gRPC can make commands that this process runs fail with '
+        'exit code -6: choose [tracing] otlp_protocol = http/protobuf, or '
+        'set %s=0 where no process is forked that is traced.',
+        _FORK_SUPPORT,
+    )
 
 
 def _attach_lock(

@@ -234,3 +234,25 @@ class CommandsTest(base.TestCase):
         )
         self.run_one('true')
         self.assertEqual(['boot'], [s.name for s in self.spans.finished])
+
+    def test_who_runs_commands_beside_grpc_is_warned_once(self):
+        for value, options, told in (
+            (None, {'otlp_protocol': 'grpc', 'trace_commands': False}, 1),
+            ('1', {'otlp_protocol': 'grpc'}, 1),
+            ('False', {'otlp_protocol': 'grpc'}, 0),
+            (None, {'otlp_protocol': 'grpc', 'exporters': ['log']}, 0),
+            (None, {}, 0),
+        ):
+            logged = self.useFixture(fixtures.FakeLogger())
+            self.useFixture(
+                fixtures.EnvironmentVariable('GRPC_ENABLE_FORK_SUPPORT', value)
+            )
+            self.useFixture(
+                fixture.SpanRecorder('oslo_concurrency', **options)
+            )
+
+            processutils.execute('true')
+
+            self.assertEqual(
+                told, logged.output.count('commands that'), options
+            )
