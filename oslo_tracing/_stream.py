@@ -30,8 +30,8 @@ from typing import Final
 from oslo_tracing import _real
 
 _PIECE: Final = 64 * 1024
-# A handshake takes a tenth of it, and so does what else is no answer: OpenSSL
-# passes over some messages of a peer however many there are.
+# For a handshake, and for what else of TLS is no answer: OpenSSL passes over
+# some messages of a peer however many there are.
 _TLS_ROOM: Final = 256 * 1024
 
 

@@ -68,14 +68,17 @@ def _attach(
     )
 
 
+def _keep(environ: Any, request: Any) -> None:
+    rule = getattr(getattr(request, 'url_rule', None), 'rule', None)
+    if isinstance(rule, str) and context.RULE in environ:
+        environ[context.RULE] = rule
+
+
 def _keeping(original: Callable[..., Any]) -> Callable[..., Any]:
     def wsgi_app(self: Any, environ: Any, start_response: Any) -> Any:
         def answer(*args: Any, **kwargs: Any) -> Any:
             try:
-                request = environ.get('werkzeug.request')
-                rule = getattr(getattr(request, 'url_rule', None), 'rule', 0)
-                if isinstance(rule, str) and context.RULE in environ:
-                    environ[context.RULE] = rule
+                _keep(environ, environ.get('werkzeug.request'))
             except Exception:
                 _guard.report('looking for the rule of a request')
             return start_response(*args, **kwargs)
@@ -90,9 +93,7 @@ def _keeping_of_failed(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             # What it is given differs by release.
             request = sys.modules['flask.globals'].request
-            rule = getattr(request.url_rule, 'rule', None)
-            if isinstance(rule, str) and context.RULE in request.environ:
-                request.environ[context.RULE] = rule
+            _keep(request.environ, request)
         except Exception:
             _guard.report('looking for the rule of a request that failed')
         return original(self, *args, **kwargs)

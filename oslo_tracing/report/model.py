@@ -215,7 +215,7 @@ class Trace:
         self._take(spans)
         self._link()
         self._cut_circles()
-        if not all(span.has_start for span in self.spans):
+        if self.without_start:
             self._place()
 
     def _take(self, spans: Iterable[Span]) -> None:
@@ -308,6 +308,11 @@ class Trace:
         self.orphans.sort(key=_by_start)
         for children in self._children.values():
             children.sort(key=_by_start)
+
+    @property
+    def without_start(self) -> tuple[Span, ...]:
+        """The spans of which nobody recorded when they started."""
+        return tuple(span for span in self.spans if not span.has_start)
 
     def children(self, span: Span) -> list[Span]:
         """Return what ``span`` is the parent of, by start time."""

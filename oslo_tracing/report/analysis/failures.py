@@ -103,7 +103,7 @@ def orphans(trace: model.Trace) -> Iterator[findings.Finding]:
 
 def without_start(trace: model.Trace) -> Iterator[findings.Finding]:
     """Find spans of which nobody recorded when they started."""
-    spans = tuple(span for span in trace.spans if not span.has_start)
+    spans = trace.without_start
     if spans:
         yield findings.Finding(
             findings.NO_START,

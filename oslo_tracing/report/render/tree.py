@@ -154,7 +154,7 @@ class _Tree:
         if trace.duplicates:
             spans += f' ({trace.duplicates} more came twice)'
         facts.append(('Spans', spans, ''))
-        unknown = sum(not span.has_start for span in trace.spans)
+        unknown = len(trace.without_start)
         if unknown:
             text = f'{_number(unknown, "span")}, which took more than is shown'
             facts.append(('No start', text, ''))
