@@ -51,6 +51,11 @@ class _OnADatabase:
     def make_engine(self, url=None, **options):
         return super().make_engine(url or self.url, **options)
 
+    def only_slow(self):
+        settings = self.spans.tracing.settings
+        settings.db_spans = 'slow'
+        settings.db_slow_threshold = 3600.0
+
     def _check(self, span):
         self.assertEqual(trace.SpanKind.CLIENT, span.kind)
         self.assertEqual(self.system, span.attributes['db.system.name'])
@@ -337,6 +342,15 @@ class MariadbTest(_OnADatabase, database.TestCase):
             self.sql_names(),
         )
 
+    def test_the_end_of_two_phases_is_a_write(self):
+        self.only_slow()
+        with self.request(), self.engine.connect() as conn:
+            transaction = conn.begin_twophase()
+            conn.execute(TAGS.insert().values(tag='a'))
+            transaction.prepare()
+            transaction.commit()
+        self.assertEqual(['INSERT tags', 'XA COMMIT'], self.sql_names())
+
 
 class PostgresqlTest(_OnADatabase, database.TestCase):
     system = 'postgresql'
@@ -348,6 +362,19 @@ class PostgresqlTest(_OnADatabase, database.TestCase):
 
     def database_url(self):
         return servers.postgresql_url(self)
+
+    def test_what_writes_in_other_words_is_a_write(self):
+        self.only_slow()
+        for statement, name in (
+            ('SELECT tag INTO TEMP t FROM tags', 'SELECT t tags'),
+            ('EXPLAIN ANALYZE DELETE FROM tags', 'EXPLAIN DELETE tags'),
+            ('SELECT 1; DELETE FROM tags', 'SELECT DELETE tags'),
+        ):
+            self.spans.clear()
+            with self.request(), self.engine.begin() as conn:
+                conn.execute(text('SELECT tag FROM tags'))
+                conn.execute(text(statement))
+            self.assertEqual([name, 'COMMIT'], self.sql_names())
 
     def test_a_commit_that_fails(self):
         with self.engine.begin() as conn:
