@@ -331,12 +331,15 @@ class MariadbTest(_OnADatabase, database.TestCase):
     def database_url(self):
         return servers.mariadb_url(self)
 
-    def test_two_phases_are_statements(self):
+    def _in_two_phases(self):
         with self.request(), self.engine.connect() as conn:
             transaction = conn.begin_twophase()
             conn.execute(TAGS.insert().values(tag='a'))
             transaction.prepare()
             transaction.commit()
+
+    def test_two_phases_are_statements(self):
+        self._in_two_phases()
         self.assertEqual(
             ['XA BEGIN', 'INSERT tags', 'XA END', 'XA PREPARE', 'XA COMMIT'],
             self.sql_names(),
@@ -344,11 +347,7 @@ class MariadbTest(_OnADatabase, database.TestCase):
 
     def test_the_end_of_two_phases_is_a_write(self):
         self.only_slow()
-        with self.request(), self.engine.connect() as conn:
-            transaction = conn.begin_twophase()
-            conn.execute(TAGS.insert().values(tag='a'))
-            transaction.prepare()
-            transaction.commit()
+        self._in_two_phases()
         self.assertEqual(['INSERT tags', 'XA COMMIT'], self.sql_names())
 
 
