@@ -66,8 +66,15 @@ _DATABASE_PACKAGES = frozenset(
         '_sqlite3',
     )
 )
-#: Errors of these say what was run, and what it wrote.
-_COMMAND_MODULES = frozenset(('oslo_concurrency.processutils', 'subprocess'))
+#: Errors of these say what was run, and what it wrote; those of managers
+#: quote the traceback of another process, as of the daemon of rootwrap.
+_COMMAND_MODULES = frozenset(
+    (
+        'multiprocessing.managers',
+        'oslo_concurrency.processutils',
+        'subprocess',
+    )
+)
 _DATABASE_SENTENCE = _regex.late(
     r'\[SQL: |\[parameters: |sqlalche\.me/'
     r'|\((?:_?sqlite3|pymysql|MySQLdb|psycopg2?|asyncpg|mariadb)\.'
@@ -80,6 +87,11 @@ _COMMAND_SENTENCE = _regex.late(
     r'Unexpected error while running command'
     r'|(?:\A|\n)Command: [^\n]*\nExit code: '
     r'|\bCommand ["\'\[]'
+    # Of Neutron's agents, and of the client of rootwrap's daemon.
+    r'|Exit code: -?\d{1,10}; (?:Cmd|Std)'
+    r'|Failed to spawn rootwrap process\b'
+    # Of libvirt.
+    r'|\bChild process \('
 )
 _CLASS = _regex.late(r'[A-Za-z_][\w.]*(?=:)')
 
@@ -168,7 +180,11 @@ def _is_of_database(kind: type[BaseException]) -> bool:
 
 
 def _quotes_a_command(kind: type[BaseException]) -> bool:
-    return kind.__module__ in _COMMAND_MODULES
+    # Neutron's has that name, too, and its sentence may be translated.
+    return (
+        kind.__module__ in _COMMAND_MODULES
+        or kind.__name__ == 'ProcessExecutionError'
+    )
 
 
 def message(error: BaseException, limit: int = 1024) -> str | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from http import client
 import linecache
+from multiprocessing import managers
 import random
 import sqlite3
 import subprocess
@@ -226,6 +227,26 @@ class MessageTest(base.TestCase):
             f'No: {subprocess.TimeoutExpired("mount S3CRET", 1)}',
         ):
             self.assertIsNone(errors.message(Local(said)), said)
+
+    def test_nor_do_those_of_other_runners(self):
+        class ProcessExecutionError(RuntimeError):
+            pass
+
+        for error in (
+            # As Neutron's agents put it.
+            Local('Exit code: 2; Cmd: S3CRET; Stdin: ; Stdout: ; Stderr: '),
+            Local('No port: Exit code: -9; Stdin: S3CRET; Stdout: ; '),
+            # As libvirt does.
+            Local(
+                'internal error: Child process (iscsiadm -v S3CRET) '
+                'unexpected exit status 6'
+            ),
+            ProcessExecutionError('Code de sortie : 2; S3CRET'),
+            Exception("Failed to spawn rootwrap process.\nstderr:\nb'S3CRET'"),
+            managers.RemoteError('Traceback (most recent call last): S3CRET'),
+        ):
+            self.assertIn('S3CRET', str(error))
+            self.assertIsNone(errors.message(error))
 
     def test_a_harmless_one_stays(self):
         for said in (
