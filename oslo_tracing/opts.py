@@ -372,8 +372,9 @@ _OPTS = [
         'trace_commands',
         default=True,
         help='Trace external commands that oslo.concurrency runs, in this '
-        'process and in the daemons of oslo.privsep: which program and how '
-        'it ended, never its arguments.',
+        'process and in the daemons of oslo.privsep, and those that the '
+        'daemon of oslo.rootwrap runs: which program and how it ended, never '
+        'its arguments.',
     ),
     cfg.BoolOpt(
         'trace_cache',

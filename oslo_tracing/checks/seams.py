@@ -55,6 +55,12 @@ _LIBRARIES: Final = (
         'external commands',
     ),
     ('trace_commands', 'oslo_privsep', 'oslo.privsep', 'those over privsep'),
+    (
+        'trace_commands',
+        'oslo_rootwrap',
+        'oslo.rootwrap',
+        "those over rootwrap's daemon",
+    ),
     ('trace_cache', 'oslo_cache', 'oslo.cache', 'memcached'),
 )
 

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A span for each external command that oslo.concurrency runs.
+"""A span for each external command, whoever runs it for the service.
 
 It says which program and how it ended, never the arguments: those hold
 passwords and the names of what belongs to users.
@@ -32,7 +32,7 @@ from oslo_tracing import settings as settings_module
 
 
 class Commands:
-    """Makes what stands in for ``processutils.execute``.
+    """Makes what stands in for the functions that run commands.
 
     :param tracer: of the integration.
     :param settings: what an error may say.
@@ -56,7 +56,9 @@ class Commands:
         """Wrap ``processutils.execute``."""
 
         def execute(*cmd: Any, **kwargs: Any) -> Any:
-            running = self._start(cmd, kwargs)
+            running = self._start(
+                cmd, kwargs.get('shell'), kwargs.get('on_completion')
+            )
             if running is None:
                 return original(*cmd, **kwargs)
             try:
@@ -71,7 +73,36 @@ class Commands:
 
         return execute
 
-    def _start(self, cmd: Any, kwargs: Any) -> _Running | None:
+    def around_client(
+        self, original: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Wrap ``Client.execute`` of oslo.rootwrap.
+
+        It returns every exit code: which of them are errors only its caller
+        knows.
+        """
+
+        def execute(client: Any, cmd: Any, *args: Any, **kwargs: Any) -> Any:
+            running = self._start(cmd)
+            if running is None:
+                return original(client, cmd, *args, **kwargs)
+            try:
+                result = original(client, cmd, *args, **kwargs)
+            except BaseException as error:
+                running.end(error)
+                raise
+            running.returned(result)
+            running.end(None)
+            return result
+
+        return execute
+
+    def _start(
+        self,
+        cmd: Any,
+        shell: object = False,
+        callback: Callable[..., Any] | None = None,
+    ) -> _Running | None:
         try:
             if (
                 not self._on
@@ -79,15 +110,13 @@ class Commands:
                 or context.is_suppressed()
             ):
                 return None
-            program = span_names.program(
-                cmd, bool(kwargs.get('shell')), self._names
-            )
+            program = span_names.program(cmd, bool(shell), self._names)
             span = self._tracer.start_span(
                 f'exec {program}',
                 kind=trace.SpanKind.INTERNAL,
                 attributes={names.PROCESS_EXECUTABLE_NAME: program},
             )
-            return _Running(span, kwargs.get('on_completion'), self._settings)
+            return _Running(span, callback, self._settings)
         except Exception:
             _guard.report('starting the span of a command')
             return None
@@ -96,7 +125,7 @@ class Commands:
 class _Running:
     """The span of a command, from its start to its end.
 
-    The exit code is not in what ``execute`` returns, where several are
+    The exit code is not in what processutils returns, where several are
     allowed; but it calls back with the process when that has ended, each
     time where a command is tried again.
     """
@@ -117,19 +146,31 @@ class _Running:
     def completed(self, process: Any) -> Any:
         """Note how a process ended, and tell whoever wanted to know."""
         try:
-            code = process.returncode
-            if isinstance(code, int):
-                self._span.set_attribute(names.PROCESS_EXIT_CODE, code)
+            self._ended_with(process.returncode)
         except Exception:
             _guard.report('reading the exit code of a command')
         if self._callback:
             return self._callback(process)
         return None
 
+    def returned(self, result: Any) -> None:
+        """Note how a process ended of which a daemon has told.
+
+        :param result: the exit code, the output and the errors.
+        """
+        try:
+            self._ended_with(result[0])
+        except Exception:
+            _guard.report('reading what a daemon says of a command')
+
+    def _ended_with(self, code: object) -> None:
+        if isinstance(code, int):
+            self._span.set_attribute(names.PROCESS_EXIT_CODE, code)
+
     def end(self, error: BaseException | None) -> None:
         """End the span.
 
-        :param error: what ``execute`` raised, if anything.
+        :param error: what ended it, if anything.
         """
         try:
             context.detach(self._token)

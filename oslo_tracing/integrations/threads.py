@@ -55,6 +55,7 @@ LONG_LIVED = (
     'oslo_messaging',
     'oslo_metrics',
     'oslo_privsep',
+    'oslo_rootwrap',
     'oslo_service',
     'oslo_tracing.exporters',
     'oslo_tracing.counters',
