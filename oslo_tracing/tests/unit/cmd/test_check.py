@@ -263,6 +263,7 @@ class CheckTest(test_commands.CommandTestCase):
             'ok: SQL: traced, SQLAlchemy ',
             'ok: RPC: traced, oslo.messaging ',
             'ok: those over privsep: traced, oslo.privsep ',
+            "ok: those over rootwrap's daemon: traced, oslo.rootwrap ",
             'ok: memcached: not traced, trace_cache is False',
         ):
             self.assertIn(line, out)
