@@ -61,7 +61,8 @@ def build(
 ) -> _pipeline.Pipeline:
     """Return the processor that exports as the settings say.
 
-    Starts no thread, and imports no exporter unless eventlet has patched.
+    Starts no thread, and imports no exporter of ours unless eventlet has
+    patched.
 
     :param settings: validated settings; ``excluded_attributes`` may change
         later, by assignment.
@@ -86,7 +87,10 @@ def build(
                 'hang a service on eventlet: spans are sent over HTTP to %s.',
                 _green.without_grpc(settings).otlp_endpoint,
             )
-        for name in ordered:
+    for name in ordered:
+        # Others may load what starts threads, which an interpreter refuses
+        # that ends: where the first batch is the last that is too late.
+        if _real.is_green() or name not in _OWN:
             _load(name, settings)
     stats = counters.Counters() if stats is None else stats
     builders: dict[str, Callable[[resources.Resource], Any]] = {
@@ -105,13 +109,14 @@ def _build_log(lines: _lines.Lines, resource: resources.Resource) -> Any:
 
 
 def _load(name: str, settings: settings_module.Settings) -> None:
-    if name not in _OWN:
-        return
     try:
+        if name not in _OWN:
+            _points(name)[0].load()
+            return
         module = importlib.import_module(f'{__name__}.{name}')
         if hasattr(module, 'load'):
             module.load(settings)
-    except ImportError:
+    except Exception:
         # Found again, and told, by the thread that builds it.
         return
 
@@ -124,6 +129,9 @@ def _build_one(
     if name in _OWN:
         module = importlib.import_module(f'{__name__}.{name}')
         return module.build(settings, resource)
-    points = list(metadata.entry_points(group=_validate.GROUP, name=name))
+    return _points(name)[0].load()()
+
+
+def _points(name: str) -> list[metadata.EntryPoint]:
     # Two packages may offer one name; which came first in the path wins.
-    return points[0].load()()
+    return list(metadata.entry_points(group=_validate.GROUP, name=name))

@@ -95,9 +95,8 @@ class Encoding:
     probe: bytes = b'[]'
 
     def __init__(self, resource: resources.Resource) -> None:
-        self._node = node_endpoint.NodeEndpoint()
-        self._node.service_name = str(
-            resource.attributes.get(names.SERVICE_NAME, '')
+        self._node = _Node(
+            str(resource.attributes.get(names.SERVICE_NAME, ''))
         )
         # No limit: values have been cut already.
         self._encoder = _Encoder(0)
@@ -125,6 +124,20 @@ class Encoding:
         text = self._encoder.serialize(spans, self._node)
         # It makes lists of spans.
         return text[1:-1].encode('utf-8', 'backslashreplace')
+
+
+class _Node(node_endpoint.NodeEndpoint):
+    """Where spans come from.
+
+    OpenTelemetry's asks for the resource once more, in threads, which an
+    interpreter refuses that ends.
+
+    :param service_name: of the process.
+    """
+
+    def __init__(self, service_name: str) -> None:
+        self.ipv4 = self.ipv6 = self.port = None
+        self.service_name = service_name
 
 
 class _Encoder(v2.JsonV2Encoder):

@@ -13,6 +13,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 from opentelemetry import trace
 
@@ -20,6 +23,19 @@ from oslo_tracing.exporters import zipkin
 from oslo_tracing.tests import base
 from oslo_tracing.tests.unit.exporters import sinks
 from oslo_tracing.tests.unit.exporters import support
+
+SHORT = """
+import sys
+from oslo_config import cfg
+import oslo_tracing
+from oslo_tracing import opts
+conf = cfg.ConfigOpts()
+opts.set_defaults(conf, enabled=True, exporters=[sys.argv[1]])
+conf([], default_config_files=[], default_config_dirs=[])
+oslo_tracing.setup(conf, 'short')
+with oslo_tracing.span('all', root=True):
+    pass
+"""
 
 
 class ZipkinTest(base.TestCase):
@@ -121,3 +137,37 @@ class ZipkinTest(base.TestCase):
         outcome = self._exporter().deliver(self.tracing.spans, 20.0)
 
         self.assertEqual(self.tracing.spans, list(outcome.left))
+
+
+class ShortTest(base.TestCase):
+    """A process that ends before its first batch would have gone."""
+
+    def _run(self, exporter, **variables):
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', SHORT, exporter],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            env={**os.environ, **variables},
+        )
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertEqual('', done.stderr)
+
+    def test_zipkin_gets_its_spans(self):
+        sink = self.useFixture(sinks.HttpSink(status=202, read=json.loads))
+
+        self._run('zipkin', OTEL_EXPORTER_ZIPKIN_ENDPOINT=sink.endpoint)
+
+        [(_path, _headers, [span])] = sink.requests
+        self.assertEqual('all', span['name'])
+        self.assertEqual('short', span['localEndpoint']['serviceName'])
+
+    def test_so_does_an_exporter_of_others(self):
+        sink = self.useFixture(sinks.GrpcSink())
+
+        self._run(
+            'otlp_proto_grpc',
+            OTEL_EXPORTER_OTLP_ENDPOINT=f'http://{sink.address}',
+        )
+
+        self.assertEqual(1, len(sink.requests))
