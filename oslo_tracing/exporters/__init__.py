@@ -19,11 +19,13 @@ themselves are imported by the thread that uses them, when the first span has
 ended: neither grpc nor ssl may be loaded before a service has patched what it
 patches. Where eventlet has patched already they are imported by ``build``: a
 module that is imported asks for a logger, and the lock for that is green.
+Those of others are imported by ``build``, too, when the first span starts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
 import functools
 import importlib
 from importlib import metadata
@@ -88,9 +90,13 @@ def build(
                 _green.without_grpc(settings).otlp_endpoint,
             )
     for name in ordered:
-        # Others may load what starts threads, which an interpreter refuses
-        # that ends: where the first batch is the last that is too late.
-        if _real.is_green() or name not in _OWN:
+        if name not in _OWN:
+            # They may load what starts threads, which an interpreter refuses
+            # that ends: where the first batch is the last that is too late.
+            # What goes wrong is found again, and told, by who builds it.
+            with contextlib.suppress(Exception):
+                _of_others(name)
+        elif _real.is_green():
             _load(name, settings)
     stats = counters.Counters() if stats is None else stats
     builders: dict[str, Callable[[resources.Resource], Any]] = {
@@ -110,13 +116,10 @@ def _build_log(lines: _lines.Lines, resource: resources.Resource) -> Any:
 
 def _load(name: str, settings: settings_module.Settings) -> None:
     try:
-        if name not in _OWN:
-            _points(name)[0].load()
-            return
         module = importlib.import_module(f'{__name__}.{name}')
         if hasattr(module, 'load'):
             module.load(settings)
-    except Exception:
+    except ImportError:
         # Found again, and told, by the thread that builds it.
         return
 
@@ -129,9 +132,10 @@ def _build_one(
     if name in _OWN:
         module = importlib.import_module(f'{__name__}.{name}')
         return module.build(settings, resource)
-    return _points(name)[0].load()()
+    return _of_others(name)()
 
 
-def _points(name: str) -> list[metadata.EntryPoint]:
+def _of_others(name: str) -> Any:
+    points = list(metadata.entry_points(group=_validate.GROUP, name=name))
     # Two packages may offer one name; which came first in the path wins.
-    return list(metadata.entry_points(group=_validate.GROUP, name=name))
+    return points[0].load()

@@ -19,6 +19,7 @@ passwords and the names of what belongs to users.
 from __future__ import annotations
 
 from collections.abc import Callable
+import types
 from typing import Any
 
 from opentelemetry import trace
@@ -61,15 +62,10 @@ class Commands:
             )
             if running is None:
                 return original(*cmd, **kwargs)
-            try:
-                result = original(
+            with running:
+                return original(
                     *cmd, **{**kwargs, 'on_completion': running.completed}
                 )
-            except BaseException as error:
-                running.end(error)
-                raise
-            running.end(None)
-            return result
 
         return execute
 
@@ -86,14 +82,10 @@ class Commands:
             running = self._start(cmd)
             if running is None:
                 return original(client, cmd, *args, **kwargs)
-            try:
+            with running:
                 result = original(client, cmd, *args, **kwargs)
-            except BaseException as error:
-                running.end(error)
-                raise
-            running.returned(result)
-            running.end(None)
-            return result
+                running.returned(result)
+                return result
 
         return execute
 
@@ -167,11 +159,16 @@ class _Running:
         if isinstance(code, int):
             self._span.set_attribute(names.PROCESS_EXIT_CODE, code)
 
-    def end(self, error: BaseException | None) -> None:
-        """End the span.
+    def __enter__(self) -> None:
+        """Do nothing: it runs already."""
 
-        :param error: what ended it, if anything.
-        """
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        stack: types.TracebackType | None,
+    ) -> None:
+        """End the span, with what was raised, if anything."""
         try:
             context.detach(self._token)
             if error is not None:
