@@ -284,9 +284,10 @@ class Request:
         found.update(ids)
         if attribute_names.OPENSTACK_REQUEST_ID not in ids:
             told = _wsgi_environ.request_id_of(self._headers)
-            if told is None and self._status is not None:
-                # Nobody needed one, as where a service tells its versions;
-                # that of the trace finds the request all the same.
+            if told is None:
+                # Nobody needed one, as where a service tells its versions,
+                # or fails before it has one; that of the trace finds the
+                # request all the same.
                 told = context_module.take_request_id(self.context)
             if told:
                 found[attribute_names.OPENSTACK_REQUEST_ID] = told

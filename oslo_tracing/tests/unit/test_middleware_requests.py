@@ -719,6 +719,21 @@ class RequestIdTest(RequestTest):
         span = self.span_of(wsgi.hello, HTTP_TRACEPARENT=CALLER)
         self.assertNotIn('openstack.request_id', span.attributes)
 
+    def test_a_new_trace_has_one_where_the_service_fails(self):
+        self.record()
+
+        def app(environ, start_response):
+            raise RuntimeError
+
+        self.spans.clear()
+        self.assertRaises(RuntimeError, self.ask, app)
+        [span] = self.spans.finished
+        self.assertEqual('RuntimeError', span.attributes['error.type'])
+        self.assertEqual(
+            f'req-{uuid.UUID(int=span.context.trace_id)}',
+            span.attributes['openstack.request_id'],
+        )
+
     def test_an_id_of_the_services_own_is_not_replaced(self):
         self.record()
         app = wsgi.saying(
