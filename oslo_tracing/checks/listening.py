@@ -181,6 +181,13 @@ def _is_local(host: str) -> bool:
 
 
 def _server(uwsgi: Uwsgi) -> Iterator[results.Result]:
+    if not uwsgi.values:
+        yield results.Result(
+            results.WARNING,
+            f'uWSGI: {uwsgi.path} says nothing in a section [uwsgi]; an ini '
+            'file is looked at, and no other form',
+        )
+        return
     if uwsgi.is_on('enable-threads') or uwsgi.is_on('threads'):
         yield results.Result(results.OK, 'uWSGI: Python\'s threads run')
     else:

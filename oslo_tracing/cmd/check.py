@@ -18,7 +18,6 @@ import argparse
 import logging
 from typing import Any
 
-from cliff import command
 from oslo_config import cfg
 
 from oslo_tracing import _printable
@@ -58,7 +57,7 @@ class _Read(cfg.ConfigOpts):
             return said[-1] if isinstance(said, list) else said
 
 
-class Check(command.Command):
+class Check(common.Command):
     """Say what would be traced with a configuration, and what is wrong.
 
     Reads the files as the service does, decides on a request where one is
@@ -144,6 +143,8 @@ class Check(command.Command):
                 number = getattr(exc.__context__, 'lineno', None)
                 if number is not None:
                     why += f', see line {number}'
+            elif isinstance(exc, OSError):
+                why = f'cannot read {common.system_error(exc)}'
             elif isinstance(exc, UnicodeError):
                 # Which of the files, it does not say.
                 why = f'a configuration file is not text: {why}'

@@ -17,15 +17,13 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from cliff import command
-
 from oslo_tracing.cmd import common
 from oslo_tracing.report import collect
 
 _MAX_BYTES: Final = 256 * 1024 * 1024
 
 
-class Collect(command.Command):
+class Collect(common.Command):
     """Copy trace files to where everybody may read them.
 
     Secrets are taken out once more, of spans that others have recorded as

@@ -15,7 +15,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import functools
 import os
 import sys
@@ -31,6 +33,7 @@ from cliff import lister
 from oslo_tracing import _printable
 from oslo_tracing.cmd import progress
 from oslo_tracing.cmd import tokens
+from oslo_tracing import exceptions
 from oslo_tracing.report import sources
 from oslo_tracing.report.sources import base
 
@@ -40,14 +43,43 @@ FAILED: Final = 1
 NOT_FOUND: Final = 2
 
 EPILOG: Final = (
-    'exit codes: 0 found; 1 wrong usage, or the source cannot be read; '
-    '2 nothing found. What is broken in the data is told on standard error '
-    'and passed over.'
+    'exit codes: 0 found; 1 wrong usage, or the source cannot be read, or '
+    'the output not written; 2 nothing found. What is broken in the data is '
+    'told on standard error and passed over.'
 )
 
 _VARIABLE: Final = 'OSLO_TRACING_SOURCE'
 _MOST_TOLD: Final = 20
 _MAX_TEXT: Final = 128
+
+
+class CannotWrite(exceptions.TracingError):
+    """The system does not let a command write what it has found."""
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """Tell in a sentence why the system lets nothing be written.
+
+    What cannot be read is a ``SourceError`` already. A pipe that nobody
+    reads from any more is none: ``| head`` has seen enough.
+
+    :raises CannotWrite: in place of other errors of the system's.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CannotWrite(f'cannot write {system_error(error)}') from error
+
+
+def system_error(error: OSError) -> str:
+    """Return what an error is about, and what the system says of it."""
+    about = error.filename
+    if about is None:
+        about = 'the output'
+    return f'{_printable.printable(str(about))}: {error.strerror or error}'
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -131,7 +163,16 @@ def csv_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-class Reader(command.Command):
+class Command(command.Command):
+    """A command that says in a sentence what the system does not let it."""
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command."""
+        with _writing():
+            return super().run(parsed_args)
+
+
+class Reader(Command):
     """A command that reads traces, and prints them in a way of its own."""
 
     #: OpenStackClient logs in before a command unless it says this.
@@ -197,7 +238,8 @@ class Rows(lister.Lister):
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command; the code tells whether there was something."""
         self._found = False
-        result = super().run(parsed_args)
+        with _writing():
+            result = super().run(parsed_args)
         return result or (FOUND if self._found else NOT_FOUND)
 
     def cells(

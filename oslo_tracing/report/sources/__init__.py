@@ -34,6 +34,8 @@ _SERVERS: dict[str, Callable[[str], _server.ServerSource]] = {
     'zipkin': zipkin.ZipkinSource,
 }
 _SERVER = re.compile(r'(?:([a-z]+)\+)?(https?://.*)', re.ASCII | re.DOTALL)
+# Nobody calls a file like that; `./ftp://x` it would still be.
+_ADDRESS = re.compile(r'[a-z][a-z0-9+.-]*://', re.ASCII | re.IGNORECASE)
 
 
 def server_of(text: str) -> tuple[str, str, int | None] | None:
@@ -62,11 +64,11 @@ def open_source(text: str, token: str = '') -> base.Source:
     :raises SourceError: when there is no such thing, or a token is not safe
         on the way to it.
     """
-    server = _SERVER.fullmatch(text)
-    if not server:
+    if not _ADDRESS.match(text):
         return files.FileSource(text)
-    make = _SERVERS.get(server[1])
-    if make is None:
+    server = _SERVER.fullmatch(text)
+    make = _SERVERS.get(server[1]) if server else None
+    if server is None or make is None:
         # Not the URL: it may hold a password.
         raise base.SourceError(
             'say what the server is, as in jaeger+http://host:16686; known: '

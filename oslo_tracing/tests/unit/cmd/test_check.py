@@ -411,6 +411,15 @@ class CheckTest(test_commands.CommandTestCase):
         self.assertIn('error: ', out)
         self.assertIn('/nowhere.ini', out)
 
+    def test_a_file_that_is_none_of_uwsgi(self):
+        path = self._write('uwsgi.yaml', 'uwsgi:', '  module: a:application')
+        code, out = self._on(options=('--uwsgi', path))
+        self.assertEqual(0, code, out)
+        self.assertIn(
+            f'warning: uWSGI: {path} says nothing in a section [uwsgi]', out
+        )
+        self.assertNotIn('enable-threads', out)
+
     def test_how_changes_get_there(self):
         _code, out = self._on()
         self.assertIn('service.conf every 10 s', out)
