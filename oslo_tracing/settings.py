@@ -43,6 +43,9 @@ LOG = logging.getLogger(__name__)
 _HTTP_ENDPOINT = 'http://localhost:4318'
 _GRPC_ENDPOINT = 'http://localhost:4317'
 
+#: What may be refused, and what a variable may have chosen instead.
+_CHOSEN_BY = {'file_directory': 'exporters', 'otlp_endpoint': 'otlp_protocol'}
+
 # An endpoint with a password is refused later, and not shown either.
 _MAY_BE_SECRET = (
     'otlp_headers',
@@ -158,12 +161,17 @@ class Settings:
     def drop_environment(self, option: str) -> bool:
         """Take back what an OTEL_* variable says of an option.
 
+        Or of what made that option matter, or mean something else.
+
         :returns: False where no such variable was used.
         """
-        if option not in self.without_environment:
-            return False
-        setattr(self, option, self.without_environment.pop(option))
-        return True
+        for name in (option, _CHOSEN_BY.get(option)):
+            if name in self.without_environment:
+                setattr(self, name, self.without_environment.pop(name))
+                if name == 'otlp_endpoint':
+                    self.otlp_endpoint_is_whole = False
+                return True
+        return False
 
 
 def read(conf: cfg.ConfigOpts, service_name: str | None = None) -> Settings:
@@ -184,11 +192,10 @@ def read(conf: cfg.ConfigOpts, service_name: str | None = None) -> Settings:
             values[name] = environment[name]
     if _is_set(conf, 'otlp_endpoint'):
         values['otlp_endpoint_is_whole'] = False
-    elif (
-        values['otlp_protocol'] == 'grpc'
-        and values['otlp_endpoint'] == _HTTP_ENDPOINT
-    ):
-        values['otlp_endpoint'] = _GRPC_ENDPOINT
+    elif values['otlp_protocol'] == 'grpc':
+        for said in (values, values['without_environment']):
+            if said.get('otlp_endpoint') == _HTTP_ENDPOINT:
+                said['otlp_endpoint'] = _GRPC_ENDPOINT
     _merge_resource(conf, values, environment)
     values['service_name'] = (
         values['service_name'] or service_name or _program()

@@ -177,6 +177,49 @@ class SetupTest(base.TestCase):
         for shown in ('sometimes', 'smoke', 'pigeon', 'absent.pem'):
             self.assertIn(shown, log.output)
 
+    def test_what_the_environment_chooses_may_lack_an_option(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        self.useFixture(
+            fixtures.EnvironmentVariable('OTEL_TRACES_EXPORTER', 'file')
+        )
+        tracing = oslo_tracing.setup(self._conf())
+        self.assertEqual(['otlp'], tracing.settings.exporters)
+        self.assertIn('file_directory', log.output)
+
+    def test_what_the_environment_chooses_may_not_go_with_an_option(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        self.useFixture(
+            fixtures.EnvironmentVariable('OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc')
+        )
+        tracing = oslo_tracing.setup(
+            self._conf(otlp_endpoint='http://collector:4318/traces')
+        )
+        self.assertEqual('http/protobuf', tracing.settings.otlp_protocol)
+        self.assertIn('a path has no meaning with grpc', log.output)
+
+    def test_an_endpoint_that_is_ignored_leaves_that_of_the_protocol(self):
+        for name, value in {
+            'OTEL_EXPORTER_OTLP_PROTOCOL': 'grpc',
+            'OTEL_EXPORTER_OTLP_ENDPOINT': 'http://collector:4317/traces',
+        }.items():
+            self.useFixture(fixtures.EnvironmentVariable(name, value))
+        settings = oslo_tracing.setup(self._conf()).settings
+        self.assertEqual(
+            ('grpc', 'http://localhost:4317'),
+            (settings.otlp_protocol, settings.otlp_endpoint),
+        )
+
+    def test_an_endpoint_that_is_ignored_was_the_whole_url(self):
+        self.useFixture(
+            fixtures.EnvironmentVariable(
+                'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://h:4318/traces?a'
+            )
+        )
+        settings = oslo_tracing.setup(self._conf()).settings
+        self.assertEqual('http://localhost:4318', settings.otlp_endpoint)
+        # So /v1/traces is appended to it.
+        self.assertFalse(settings.otlp_endpoint_is_whole)
+
     def test_an_error_of_ours_stops_nothing(self):
         log = self.useFixture(fixtures.FakeLogger())
         self.useFixture(
