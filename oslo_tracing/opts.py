@@ -432,7 +432,8 @@ _OPTS = [
         'osprofiler',
         default=True,
         help='Make spans of the trace points of OSProfiler that the service '
-        'has, where they are in use ([profiler] enabled). They are spans of '
+        'has, where they are in use: most services want [profiler] enabled '
+        'for that, neutron has some in any case. They are spans of '
         'the trace that is under way; connection_string in the [profiler] '
         'section is then not opened, and no hmac_keys are needed. The trace '
         'of services that have OSProfiler alone goes on here, and the other '
