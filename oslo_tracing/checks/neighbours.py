@@ -112,9 +112,7 @@ def _osprofiler(
         text = 'none, [profiler] enabled is not True'
         if settings.osprofiler:
             text += ', but those that a service has in any case, as neutron'
-        yield results.Result(
-            results.OK, f'trace points of OSProfiler: {text}'
-        )
+        yield results.Result(results.OK, f'trace points of OSProfiler: {text}')
         return
     driver = str(
         results.said(conf, 'profiler', 'connection_string') or ''

@@ -51,6 +51,8 @@ NAME_LIMIT: Final = 256
 #: Longest tracestate, "tracestate Limits" of W3C Trace Context.
 TRACESTATE_LIMIT: Final = 512
 
+_Hide = Callable[[Mapping[str, Any] | None], Mapping[str, Any] | None]
+
 _OURS: Final = 'oslo_tracing'
 _MAX_TIME: Final = 2**63 - 1
 # Tracers of ours that are remembered.
@@ -138,8 +140,11 @@ class Cleaner:
         foreign = not (
             scope is not None and scope.name and scope.name.startswith(_OURS)
         )
-        untold = not self._settings.exception_messages
-        hide = foreign and untold
+        may_keep = None
+        if foreign:
+            may_keep = _hide.type_only
+            if self._settings.exception_messages:
+                may_keep = _hide.scrubbed
         found = span.attributes or {}
         events = span.events
         links = span.links
@@ -153,10 +158,10 @@ class Cleaner:
             'parent': parent,
             'resource': self._clean_resource(span.resource),
             'attributes': self._attributes(found),
-            'events': [self._event(event, hide) for event in events],
+            'events': [self._event(event, may_keep) for event in events],
             'links': [self._link(link) for link in links],
             # Also of ours: OpenTelemetry's use_span() may be given any span.
-            'status': self._status(span.status, events if untold else None),
+            'status': self._status(span.status, events),
             'start_time': _time(span.start_time),
             'end_time': _time(span.end_time),
             'instrumentation_scope': self._clean_scope(scope),
@@ -264,11 +269,13 @@ class Cleaner:
                 clean = {k: v for k, v in clean.items() if k not in excluded}
         return found if clean is plain else clean
 
-    def _event(self, event: sdk_trace.Event, hide: bool) -> sdk_trace.Event:
+    def _event(
+        self, event: sdk_trace.Event, may_keep: _Hide | None
+    ) -> sdk_trace.Event:
         found = event.attributes
         kept: Mapping[str, Any] | None = found
-        if hide and found and event.name == names.EVENT_EXCEPTION:
-            kept = _hide.type_only(found)
+        if may_keep and found and event.name == names.EVENT_EXCEPTION:
+            kept = may_keep(found)
         clean = self._attributes(kept)
         name = _name(event.name)
         time = _time(event.timestamp)
@@ -288,14 +295,13 @@ class Cleaner:
     def _status(
         self,
         status: trace.Status,
-        hidden: Sequence[sdk_trace.Event] | None,
+        events: Sequence[sdk_trace.Event],
     ) -> trace.Status:
         said = status.description
         if not said:
             return status
-        description = _name(said)
-        if hidden is not None:
-            description = _name(_hide.without_message(description, hidden))
+        told = self._settings.exception_messages
+        description = _name(_hide.description(_name(said), events, told))
         if description is said:
             return status
         return trace.Status(status.status_code, description)

@@ -27,14 +27,12 @@ from typing import Final
 
 from opentelemetry.sdk import trace as sdk_trace
 
-from oslo_tracing import attributes as names
-
 from oslo_tracing import _regex
+from oslo_tracing import attributes as names
 from oslo_tracing.scrub import errors
+from oslo_tracing.tracer import _parts
 
 _STATEMENT: Final = _regex.late(r'\[(?:SQL|parameters):')
-# Of a message, to find it again in a description that was cut.
-_ENOUGH: Final = 64
 
 
 def type_only(
@@ -53,35 +51,66 @@ def type_only(
     }
 
 
-def without_message(
-    description: str, events: Sequence[sdk_trace.Event]
-) -> str:
-    """Return a status description without what an exception said.
+def scrubbed(
+    attributes: Mapping[str, Any] | None,
+) -> Mapping[str, Any] | None:
+    """Return what an exception event may keep where messages may be said.
 
-    :param description: of a status that is an error.
-    :param events: the span's, as they were recorded.
+    :returns: the same object where the message needs no scrubbing; else no
+        stack trace either, since others repeat the message there.
     """
+    message = (attributes or {}).get(names.EXCEPTION_MESSAGE)
+    if not attributes or not isinstance(message, str):
+        return attributes
+    if errors.is_silent(str(attributes.get(names.EXCEPTION_TYPE))):
+        return type_only(attributes)
+    said = errors.text(errors.sentence(message))
+    if said == message:
+        return attributes
+    return {
+        **{
+            key: value
+            for key, value in attributes.items()
+            if key != names.EXCEPTION_STACKTRACE
+        },
+        names.EXCEPTION_MESSAGE: said,
+    }
+
+
+def description(
+    said: str, events: Sequence[sdk_trace.Event], told: bool
+) -> str:
+    """Return what a status may say.
+
+    :param said: its description, of a status that is an error.
+    :param events: the span's, as they were recorded.
+    :param told: whether messages of exceptions may be said; those of
+        databases and of commands, of which events have none, never are.
+    """
+    # What the SDK writes for any exception.
+    kind_of_error = errors.leading_class(said)
+    has_error = bool(kind_of_error)
     for event in events:
         found = event.attributes
         if event.name != names.EVENT_EXCEPTION or not found:
             continue
+        has_error = True
+        message = found.get(names.EXCEPTION_MESSAGE)
         kind = str(found.get(names.EXCEPTION_TYPE) or 'Exception')
+        if told and message is not None and not errors.is_silent(kind):
+            continue
         short = kind.rpartition('.')[2]
         for prefix in (kind, short):
-            if description.startswith(prefix):
+            if said.startswith(prefix):
                 return prefix
-        message = found.get(names.EXCEPTION_MESSAGE)
-        if (
-            isinstance(message, str)
-            and message
-            and message[:_ENOUGH] in description
-        ):
+        if not isinstance(message, str):
+            message = getattr(event, 'said', '')
+        if message and message[: _parts.BEGINNING] in said:
             return short
-    # What the SDK writes for any exception.
-    kind_of_error = errors.leading_class(description)
-    if kind_of_error:
+    if kind_of_error and not told:
         return kind_of_error
-    statement = _STATEMENT.search(description)
+    statement = _STATEMENT.search(said)
     if statement:
-        return description[: statement.start()].rstrip()
-    return description
+        said = said[: statement.start()].rstrip()
+    said = errors.sentence(said)
+    return errors.text(said) if has_error else said

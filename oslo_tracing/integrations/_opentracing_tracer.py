@@ -37,7 +37,6 @@ _FORMATS: Final = (
 _OF_ERRORS: Final = {
     logs.ERROR_KIND: names.EXCEPTION_TYPE,
     logs.MESSAGE: names.EXCEPTION_MESSAGE,
-    logs.STACK: names.EXCEPTION_STACKTRACE,
 }
 
 

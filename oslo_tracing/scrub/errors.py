@@ -77,7 +77,10 @@ _COMMAND_MODULES = frozenset(
 )
 _DATABASE_SENTENCE = _regex.late(
     r'\[SQL: |\[parameters: |sqlalche\.me/'
-    r'|\((?:_?sqlite3|pymysql|MySQLdb|psycopg2?|asyncpg|mariadb)\.'
+    r'|\b(?:_?sqlite3|pymysql|MySQLdb|psycopg2?|asyncpg|mariadb)\.'
+    # As PEP 249 calls them, rebuilt from another process.
+    r'|\b(?:Data|Database|Integrity|Interface|Internal|NotSupported'
+    r'|Operational|Programming)Error:? ?\('
     # What quotes the row, of MySQL and PostgreSQL.
     r"|Duplicate entry '|Incorrect [a-z ]{1,32} value: '"
     r'|DETAIL:\s{1,8}(?:Key \(|Failing row)'
@@ -175,16 +178,30 @@ def _is_from(
         return True
 
 
+def is_silent(kind: str) -> bool:
+    """Whether what an error of a class says is for nobody.
+
+    :param kind: the class, as :func:`class_name` gives it.
+    """
+    module, _dot, name = kind.rpartition('.')
+    return _is_database(module) or _is_command(module, name)
+
+
 def _is_of_database(kind: type[BaseException]) -> bool:
-    return str(kind.__module__).partition('.')[0] in _DATABASE_PACKAGES
+    return _is_database(str(kind.__module__))
+
+
+def _is_database(module: str) -> bool:
+    return module.partition('.')[0] in _DATABASE_PACKAGES
 
 
 def _quotes_a_command(kind: type[BaseException]) -> bool:
+    return _is_command(kind.__module__, kind.__name__)
+
+
+def _is_command(module: str, name: str) -> bool:
     # Neutron's has that name, too, and its sentence may be translated.
-    return (
-        kind.__module__ in _COMMAND_MODULES
-        or kind.__name__ == 'ProcessExecutionError'
-    )
+    return module in _COMMAND_MODULES or name == 'ProcessExecutionError'
 
 
 def message(error: BaseException, limit: int = 1024) -> str | None:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import dataclasses
 import types
 from typing import Any
+from typing import Final
 import warnings
 
 from opentelemetry.sdk import resources
@@ -25,9 +26,16 @@ from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.util import instrumentation
 from opentelemetry import trace
 
+#: Characters of a message by which it is found again where it was cut.
+BEGINNING: Final = 64
+
 
 class Event(sdk_trace.Event):
-    """An event that knows how many attributes it lost."""
+    """An event that knows how many attributes it lost.
+
+    :ivar said: how the message of an exception begins, told or not: what
+        repeats it elsewhere is known by that. Nobody exports it.
+    """
 
     def __init__(
         self,
@@ -35,9 +43,11 @@ class Event(sdk_trace.Event):
         attributes: dict[str, Any],
         timestamp: int,
         dropped: int,
+        said: str = '',
     ) -> None:
         super().__init__(name, types.MappingProxyType(attributes), timestamp)
         self._dropped = dropped
+        self.said = said
 
     @property
     def dropped_attributes(self) -> int:
@@ -92,6 +102,14 @@ class Shared:
     links: int
     link_attributes: int
     length: int
+
+
+def beginning(error: BaseException) -> str:
+    """Return what the message of an exception begins with, if it has one."""
+    try:
+        return str(error)[:BEGINNING]
+    except Exception:
+        return ''
 
 
 def info(scope: instrumentation.InstrumentationScope) -> Any:

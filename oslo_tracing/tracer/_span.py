@@ -309,7 +309,13 @@ class Span(_ready.Span, _recorded.Recorded):
             {} if attributes is None else attributes
         )
         described.update(given)
-        self._add_event(names.EVENT_EXCEPTION, described, timestamp, unread)
+        self._add_event(
+            names.EVENT_EXCEPTION,
+            described,
+            timestamp,
+            unread,
+            _parts.beginning(exception),
+        )
 
     def end(self, end_time: int | None = None) -> None:
         # Only one thread gets it.
@@ -361,6 +367,7 @@ class Span(_ready.Span, _recorded.Recorded):
         attributes: Mapping[str, Any],
         timestamp: int | None,
         unread: int,
+        said: str = '',
     ) -> None:
         if self._ended('add_event'):
             return
@@ -371,7 +378,7 @@ class Span(_ready.Span, _recorded.Recorded):
         if timestamp is None:
             timestamp = time.time_ns()
         self._add(
-            _parts.Event(name, found, timestamp, dropped + unread),
+            _parts.Event(name, found, timestamp, dropped + unread, said),
             shared.events,
         )
 

@@ -155,6 +155,31 @@ class OpenTracingTest(base.TestCase):
         self.assertEqual(3, event.attributes['attempt'])
         self.assertIs(trace.StatusCode.OK, found.status.status_code)
 
+    def test_what_a_log_may_say_where_messages_are_told(self):
+        recorder = self._record(exception_messages=True)
+        for message in (
+            "(1064, \"You have near 'S3CRET'\")",
+            'GET http://host/?temp_url_sig=S3CRET',
+            'no valid host',
+        ):
+            with opentracing.global_tracer().start_span('work') as span:
+                span.log_kv(
+                    {
+                        'event': 'error',
+                        'error.kind': 'pymysql.err.ProgrammingError'
+                        if '1064' in message
+                        else 'Timeout',
+                        'message': message,
+                        'stack': f'Traceback: {message}',
+                    }
+                )
+            (event,) = recorder.named('work').events
+            self.assertNotIn('S3CRET', str(dict(event.attributes)))
+            recorder.clear()
+        self.assertEqual(
+            'no valid host', event.attributes['exception.message']
+        )
+
     def test_an_exception_marks_the_span(self):
         recorder = self._record()
 
