@@ -75,6 +75,14 @@ class Span(trace.Span):
             all of them texts, integers or floats.
         """
 
+    @abc.abstractmethod
+    def before_end(self, tell: Callable[[], object]) -> None:
+        """Have a span told of what it is to say when it ends.
+
+        :param tell: called once, while it still records, by whoever ends it;
+            it must not raise. Of several the last one is called.
+        """
+
 
 class Tracer(trace.Tracer):
     """A tracer that takes what is ready."""

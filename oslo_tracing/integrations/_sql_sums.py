@@ -186,22 +186,27 @@ def _of(span: Any) -> Sums | None:
         mine = Sums()
         # Atomic: of several threads one attaches to the end.
         sums = kept.setdefault(_KEY, mine)
-        if sums is mine:
+        if sums is mine and isinstance(span, _ready.Span):
+            span.before_end(functools.partial(_write, span))
+        elif sums is mine:
             kept['end'] = functools.partial(_end, span)
     return sums if isinstance(sums, Sums) else None
 
 
 def _end(span: trace.Span, *args: Any, **kwargs: Any) -> None:
     """Write the sums of a span and end it; stands in for its ``end``."""
+    # From here on it is the method again, and no cycle is left.
+    vars(span).pop('end', None)
+    _write(span)
+    span.end(*args, **kwargs)
+
+
+def _write(span: trace.Span) -> None:
     try:
-        kept = vars(span)
-        # From here on it is the method again, and no cycle is left.
-        kept.pop('end', None)
         if span.is_recording():
-            _set(span, kept[_KEY].close())
+            _set(span, vars(span)[_KEY].close())
     except Exception:
         _guard.report('adding up SQL statements')
-    span.end(*args, **kwargs)
 
 
 def _set(span: trace.Span, found: dict[str, Any]) -> None:

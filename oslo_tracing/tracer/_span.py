@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import logging
 import time
@@ -39,6 +40,7 @@ _UNSET: Final = trace.StatusCode.UNSET
 _OK: Final = trace.StatusCode.OK
 _NOT_SET: Final = _recorded.NOT_SET
 _OPEN: Final = object()
+_TELL: Final = object()
 #: Of an ended span that has neither events nor links; never added to.
 _NOTHING: Final[dict[Any, Any]] = {}
 #: What exporters take as it is.
@@ -126,7 +128,8 @@ class Span(_ready.Span, _recorded.Recorded):
         self.shared = shared
         self._on_error = on_error
         self._dropped = dropped
-        # Events and links in their order, and that it has not ended.
+        # Events and links in their order, that it has not ended, and who
+        # has something to say before it does.
         self._more: dict[Any, Any] = {_OPEN: True}
         self.rough = rough
 
@@ -223,6 +226,11 @@ class Span(_ready.Span, _recorded.Recorded):
             mine.update(own)
         else:
             self.set_attributes(own)
+
+    def before_end(self, tell: Callable[[], object]) -> None:
+        more = self._more
+        if _OPEN in more:
+            more[_TELL] = tell
 
     def add_event(
         self,
@@ -323,6 +331,10 @@ class Span(_ready.Span, _recorded.Recorded):
         if more.pop(_OPEN, None) is None:
             LOG.warning('Calling end() on an ended span.')
             return
+        if more:
+            tell = more.pop(_TELL, None)
+            if tell is not None:
+                tell()
         if end_time is None:
             end_time = time.time_ns()
         elif type(end_time) is not int or not 0 < end_time <= MAX_TIME:

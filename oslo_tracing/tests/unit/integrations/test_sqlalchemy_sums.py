@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import threading
 import time
@@ -330,6 +331,14 @@ class SummaryTest(TestCase):
         ender = threading.Thread(target=span.end)
         ender.start()
         ender.join()
+        self.assertEqual((1, 0, {'SELECT instances': 1}), self.sums())
+
+    def test_an_end_that_was_looked_up_before_has_them_too(self):
+        span = self.spans.tracing.tracer('test').start_span('request')
+        with contextlib.ExitStack() as at_end:
+            at_end.callback(span.end)
+            with trace.use_span(span), self.engine.connect() as conn:
+                conn.execute(select(INSTANCES))
         self.assertEqual((1, 0, {'SELECT instances': 1}), self.sums())
 
     def test_the_end_that_was_asked_for_is_kept_and_is_only_one(self):
