@@ -26,6 +26,7 @@ import contextlib
 import functools
 import logging
 import os
+import sys
 import types
 from typing import Any
 
@@ -50,8 +51,9 @@ def install(
     :param shutdown: called by an orderly end of the interpreter.
     :param undo: takes the way back.
     """
-    atexit.register(shutdown)
-    undo.callback(atexit.unregister, shutdown)
+    at_exit = functools.partial(_shut_down, shutdown)
+    atexit.register(at_exit)
+    undo.callback(atexit.unregister, at_exit)
     last = functools.partial(_finish, finish)
     with _guard.never_break_the_service('attaching to the end of workers'):
         _wrap.wrap(
@@ -63,6 +65,26 @@ def install(
             untraced='the last spans of workers are',
         )
     _wrap.on_import('uwsgi', functools.partial(_in_uwsgi, last, undo), undo)
+
+
+def _shut_down(shutdown: Callable[[], None]) -> None:
+    """Shut down, and leave no trace of it in the exit code.
+
+    CPython ends by SIGINT where KeyboardInterrupt came out of the program,
+    so that the loop of a shell ends with it, and forgets that when it runs
+    code out of a text: so do ``dataclasses`` and ``namedtuple``, when what
+    sends spans is imported.
+    """
+    try:
+        shutdown()
+    finally:
+        is_interactive = hasattr(sys, 'ps1')
+        if (
+            getattr(sys, 'last_type', None) is KeyboardInterrupt
+            and not is_interactive
+        ):
+            with contextlib.suppress(KeyboardInterrupt):
+                exec('raise KeyboardInterrupt')  # noqa: S102  # nosec B102
 
 
 def _finish(finish: Callable[[], None]) -> None:

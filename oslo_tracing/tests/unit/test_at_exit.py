@@ -17,6 +17,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -185,6 +186,29 @@ class ProcessesTest(base.TestCase):
             60,
         )
         self.assertEqual('4\n', said)
+
+
+class InterruptedTest(base.TestCase):
+    def test_the_exit_code_of_who_is_interrupted_is_its_own(self):
+        # Its loop in a shell would not end with it otherwise.
+        done = subprocess.run(
+            [
+                sys.executable,
+                '-c',
+                textwrap.dedent(TRACED).replace("['file']", "['otlp']")
+                + "work('the first, so what sends is not imported yet')\n"
+                'raise KeyboardInterrupt\n',
+                '',
+            ],
+            capture_output=True,
+            text=True,
+            env={
+                **os.environ,
+                'OTEL_EXPORTER_OTLP_ENDPOINT': 'http://127.0.0.1:1',
+            },
+        )
+        self.assertEqual(-signal.SIGINT, done.returncode, done.stderr)
+        self.assertIn('KeyboardInterrupt', done.stderr)
 
 
 class AttachedTest(base.TestCase):
