@@ -19,6 +19,7 @@ option of a command, or an element of XML, and of one within another.
 from __future__ import annotations
 
 import re
+import string
 
 from oslo_tracing import _regex
 from oslo_tracing.scrub import _shapes
@@ -53,6 +54,9 @@ _LIST = _regex.late(r'(?:digest|aws4-hmac-sha256)\s', re.IGNORECASE)
 _BARE = _regex.late(
     r'(?:(?:bearer|basic|negotiate)\s+)?[^\s,;]+', re.IGNORECASE
 )
+# In a query, where a comma is part of it.
+_OF_NAMES = f'{string.ascii_letters}{string.digits}_-'
+_IN_QUERY = _regex.late(r'[^\s&"\'<>]+')
 # What ends a value that nothing is around; a full stop does at its own end.
 _ENDS = r'[\s,;"\'\\)\]}<>]|[.:!?](?:\s|\Z)|\Z'
 _REDACTED = _regex.late(rf'{_shapes.REDACTED}(?={_ENDS}|[|&])')
@@ -102,7 +106,10 @@ def _end(text: str, found: re.Match[str]) -> int:
         return _end_of_more(text, _end_of_brackets(text, begin))
     if 'cookie' in found.group().lower() or _LIST.match(text, begin):
         return _first(text, '\n', begin)
-    bare = _BARE.match(text, begin)
+    # The name may be the end of a longer one.
+    before = text[max(0, found.start() - 64) : found.start()]
+    in_query = before.rstrip(_OF_NAMES).endswith(('?', '&'))
+    bare = (_IN_QUERY if in_query else _BARE).match(text, begin)
     if bare is None:
         return begin
     return len(text) if bare.group() in _BLOCK else bare.end()

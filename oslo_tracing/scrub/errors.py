@@ -75,6 +75,8 @@ _COMMAND_MODULES = frozenset(
         'subprocess',
     )
 )
+#: Errors of these quote the document that they do not accept.
+_VALIDATING_PACKAGES = frozenset(('jsonschema', 'jsonschema_rs'))
 _DATABASE_SENTENCE = _regex.late(
     r'\[SQL: |\[parameters: |sqlalche\.me/'
     r'|\b(?:_?sqlite3|pymysql|MySQLdb|psycopg2?|asyncpg|mariadb)\.'
@@ -99,7 +101,11 @@ _COMMAND_SENTENCE = _regex.late(
 _CLASS = _regex.late(r'[A-Za-z_][\w.]*(?=:)')
 
 _PEM = _regex.late(r'-----BEGIN [^-]{0,64}-----[\s\S]*')
-_SCHEMED = _regex.late(r'[A-Za-z][A-Za-z0-9+.-]{1,20}://\S+')
+_SCHEMED = _regex.late(
+    r'[A-Za-z][A-Za-z0-9+.-]{1,20}://'
+    # A password with a blank.
+    r'(?:[^\s/:]{0,128}:[^\s/]{0,128}[ \t][^\s@/]{0,128}@)?\S+'
+)
 _WORD = _regex.late(r'[^\s"\'<>(){}\[\]|,]+')
 #: What was read as a port is a password with a slash that nobody encoded.
 _NO_PORT = _regex.late(
@@ -108,6 +114,11 @@ _NO_PORT = _regex.late(
     r'|(?<=integer value as )["\'\\][^\n]*'
     r'|(?<=[Nn]onnumeric port: )[^\n]*'
     r'|(?<=[Ii]nvalid port: )[^\n]*'
+    r'|(?<=literal for int\(\) with base 10: )[^\n]*'
+    # A token that was read with the end of its line.
+    r'|(?<=header value: )[^\n]*|(?<=header value )b?["\'][^\n]*'
+    # What a user sent, as nova's API tells it.
+    r'|(?<=\. Value: )[^\n]*'
 )
 _WHITE = '\n\t "\''
 
@@ -184,7 +195,7 @@ def is_silent(kind: str) -> bool:
     :param kind: the class, as :func:`class_name` gives it.
     """
     module, _dot, name = kind.rpartition('.')
-    return _is_database(module) or _is_command(module, name)
+    return _is_database(module) or _is_quoting(module, name)
 
 
 def _is_of_database(kind: type[BaseException]) -> bool:
@@ -195,13 +206,17 @@ def _is_database(module: str) -> bool:
     return module.partition('.')[0] in _DATABASE_PACKAGES
 
 
-def _quotes_a_command(kind: type[BaseException]) -> bool:
-    return _is_command(kind.__module__, kind.__name__)
+def _is_of_who_quotes(kind: type[BaseException]) -> bool:
+    return _is_quoting(str(kind.__module__), kind.__name__)
 
 
-def _is_command(module: str, name: str) -> bool:
-    # Neutron's has that name, too, and its sentence may be translated.
-    return module in _COMMAND_MODULES or name == 'ProcessExecutionError'
+def _is_quoting(module: str, name: str) -> bool:
+    return (
+        module in _COMMAND_MODULES
+        # Neutron's has that name, too, and its sentence may be translated.
+        or name == 'ProcessExecutionError'
+        or module.partition('.')[0] in _VALIDATING_PACKAGES
+    )
 
 
 def message(error: BaseException, limit: int = 1024) -> str | None:
@@ -209,11 +224,12 @@ def message(error: BaseException, limit: int = 1024) -> str | None:
 
     :param limit: characters; first the message is cut, then scrubbed.
     :returns: None where nothing may be said: for the errors of a database,
-        for those that quote a command with its arguments, and what was
-        raised of either, and where the exception cannot say it.
+        for those that quote a command with its arguments or a document
+        that is not valid, and what was raised of these, and where the
+        exception cannot say it.
     """
     try:
-        if is_database_error(error) or _is_from(error, _quotes_a_command):
+        if is_database_error(error) or _is_from(error, _is_of_who_quotes):
             return None
         said = _shapes.text_of(str(error))
         return None if _quotes(said) else text(said, limit)

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import functools
 from http import client
 import linecache
 from multiprocessing import managers
@@ -23,6 +24,7 @@ from urllib import parse
 
 from oslo_concurrency import processutils
 from oslo_db import exception as db_exc
+import requests
 from sqlalchemy import exc as sa_exc
 
 from oslo_tracing.scrub import errors
@@ -247,6 +249,75 @@ class MessageTest(base.TestCase):
         ):
             self.assertIn('S3CRET', str(error))
             self.assertIsNone(errors.message(error))
+
+    def test_nor_do_those_that_quote_a_document(self):
+        class ValidationError(Exception):
+            __module__ = 'jsonschema.exceptions'
+
+        quoting = ValidationError("'S3CRET' is not of type 'integer'")
+        self.assertIsNone(errors.message(quoting))
+        wrapped = raised(ValueError('S3CRET is of a wrong type'), quoting)
+        self.assertIsNone(errors.message(wrapped))
+
+    def test_nor_do_those_of_a_database_in_another_process(self):
+        for said in (
+            "Remote error: ProgrammingError (1064, \"near 'S3CRET'\")",
+            'psycopg2.errors.InvalidText: invalid input: "S3CRET"',
+        ):
+            self.assertIsNone(errors.message(RuntimeError(said)))
+
+    def test_a_header_that_cannot_be_sent_is_not_said(self):
+        connection = client.HTTPConnection('127.0.0.1', 1)
+        # As of a token that was read from a file.
+        for call in (
+            functools.partial(
+                requests.get,
+                'http://127.0.0.1:1/',
+                headers={'Authorization': 'Bearer S3CRET\n'},
+            ),
+            functools.partial(
+                requests.get,
+                'http://127.0.0.1:1/',
+                headers={'X-Auth-Token': 'S3CRET\n'},
+            ),
+            functools.partial(
+                client.HTTPConnection.putheader,
+                connection,
+                'X-Auth-Token',
+                'S3CRET\n',
+            ),
+        ):
+            connection._HTTPConnection__state = 'Request-started'
+            try:
+                call()
+            except ValueError as error:
+                self.assertIn('S3CRET', str(error))
+                self.assertNotIn('S3CRET', errors.message(error))
+                self.assertIn('eader value', errors.message(error))
+            else:
+                self.fail('it was sent')
+
+    def test_values_that_were_read_as_another_kind_are_not_said(self):
+        for said, told in (
+            (
+                "invalid literal for int() with base 10: 'S3CRET'",
+                'invalid literal for int() with base 10: REDACTED',
+            ),
+            (
+                'Invalid input for field/attribute adminPass. Value: S3CRET. '
+                "'S3CRET' is too short",
+                'Invalid input for field/attribute adminPass. Value: REDACTED',
+            ),
+            (
+                'with url: /x?auth_token=one,S3CRET&limit=2 (Caused by X)',
+                'with url: /x?auth_token=REDACTED&limit=2 (Caused by X)',
+            ),
+            (
+                'connection to http://u:one S3CRET@host:1/x failed',
+                'connection to http://REDACTED:REDACTED@host:1/x failed',
+            ),
+        ):
+            self.assertEqual(told, errors.message(ValueError(said)))
 
     def test_a_harmless_one_stays(self):
         for said in (
