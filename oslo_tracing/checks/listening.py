@@ -38,6 +38,7 @@ _SOCKETS: Final = ('http-socket', 'http', 'https', 'socket', 'uwsgi-socket')
 # What it means to name none; nobody is bound to it here.
 _ANY: Final = '0.0.0.0'  # noqa: S104  # nosec B104
 _OURS: Final = 'oslo_tracing.wsgi'
+_GRACEFULLY: Final = 'gracefully_kill_them_all'
 _VARIABLE: Final = 'OSLO_TRACING_WSGI_APP'
 _MAX_BYTES: Final = 1 << 20
 
@@ -195,6 +196,15 @@ def _server(uwsgi: Uwsgi) -> Iterator[results.Result]:
             results.WARNING,
             'uWSGI: without enable-threads, in a uWSGI before 2.0.27, spans '
             'are only sent while a request is served',
+        )
+    if not uwsgi.is_on('master') or not any(
+        _GRACEFULLY in value for value in uwsgi.all('hook-master-start')
+    ):
+        yield results.Result(
+            results.WARNING,
+            'uWSGI: without master = true and hook-master-start = '
+            f'unix_signal:15 {_GRACEFULLY} a worker that is stopped while it '
+            'is busy loses what it has not sent',
         )
     if uwsgi.is_on('skip-atexit'):
         yield results.Result(

@@ -82,15 +82,18 @@ def of_http(
 ) -> Answer:
     """Return what an HTTP response means.
 
-    :param status: only 2xx is a success.
+    :param status: only 2xx is a success, and not where it is a page for
+        people: some servers give theirs to every path.
     :param reason: the words after it.
     :param headers: looked into by ``get()``, in any case.
     :param body: its first ``LIMIT`` bytes; what is no protobuf is ignored.
     :param now: seconds since the epoch, for a ``Retry-After`` date.
     """
-    if 200 <= status < 300:
-        return of_response(body)
     why = f'HTTP {status} {reason}'.strip()
+    if 200 <= status < 300:
+        if 'html' in _kind(headers):
+            return Answer(REFUSED, f'{why}, a page, as of no collector')
+        return of_response(body)
     if 300 <= status < 400:
         # Where to is not told: a login page's URL holds what should not be.
         return Answer(REFUSED, f'{why}, a redirect is not followed')
@@ -152,8 +155,12 @@ def retry_after(text: str | None, now: float) -> float | None:
 
 
 def _is_protobuf(headers: Any) -> bool:
-    kind = headers.get('Content-Type') or ''
-    return kind.strip().lower().startswith('application/x-protobuf')
+    return _kind(headers).startswith('application/x-protobuf')
+
+
+def _kind(headers: Any) -> str:
+    kind: str = headers.get('Content-Type') or ''
+    return kind.strip().lower()
 
 
 def _status(content: bytes) -> Any:

@@ -47,12 +47,23 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+_NO_SUCH_PATH: Final = (
+    'it answered 404; is this the address of its query API?'
+)
+#: What a server in Go says of a path that it does not have.
+_GO_SAYS: Final = b'404 page not found'
+
+
 class NoAnswer(Exception):
     """The server did not say what it was asked for."""
 
 
 class NotFound(NoAnswer):
     """The server does not know what it was asked for."""
+
+
+class NoSuchPath(NotFound):
+    """It is no server of the kind that it was taken for."""
 
 
 class Client:
@@ -157,7 +168,9 @@ class Client:
     def _read(self, connection: http.client.HTTPConnection) -> bytes:
         with connection.getresponse() as response:
             if response.status == 404:
-                raise NotFound('it answered 404')
+                if _is_of_any_server(response):
+                    raise NoSuchPath(_NO_SUCH_PATH)
+                raise NotFound(_NO_SUCH_PATH)
             if response.status in range(300, 400):
                 raise NoAnswer(
                     f'it answered {response.status}; redirects are not '
@@ -238,3 +251,9 @@ def _in_time(connected: socket.socket, until: float) -> None:
     if left <= 0:
         raise TimeoutError
     connected.settimeout(min(_SILENCE, left))
+
+
+def _is_of_any_server(response: http.client.HTTPResponse) -> bool:
+    """Whether a 404 is about the path, and not about what is asked for."""
+    kind = response.headers.get('Content-Type') or ''
+    return 'html' in kind.lower() or response.read(len(_GO_SAYS)) == _GO_SAYS

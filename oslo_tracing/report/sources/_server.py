@@ -113,12 +113,21 @@ class ServerSource(base.Source):
             assert _TRACE_ID.fullmatch(trace_id), 'ids are checked on entry'
             spans = [
                 span
-                for span in self._read(self._one(trace_id))
+                for span in self._read(self._known(trace_id))
                 if span.trace_id == trace_id
             ]
             if spans:
                 found.append(model.Trace(trace_id, spans))
         return sorted(found, key=lambda trace: trace.start)
+
+    def _known(self, trace_id: str) -> Iterator[dict[str, Any]]:
+        try:
+            yield from self._one(trace_id)
+        except _http.NoSuchPath:
+            raise
+        except _http.NotFound:
+            # Of the trace, as far as one can tell.
+            return
 
     def _read(
         self, documents: Iterator[dict[str, Any]]
@@ -126,8 +135,6 @@ class ServerSource(base.Source):
         try:
             for document in documents:
                 yield from otlp.spans(document, self._tell)
-        except _http.NotFound:
-            return
         except _http.NoAnswer as exc:
             raise base.CannotRead(self.name, str(exc)) from None
 

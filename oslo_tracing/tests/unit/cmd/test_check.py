@@ -411,6 +411,19 @@ class CheckTest(test_commands.CommandTestCase):
         self.assertIn('error: ', out)
         self.assertIn('/nowhere.ini', out)
 
+    def test_how_a_uwsgi_stops_its_workers(self):
+        hook = 'hook-master-start = unix_signal:15 gracefully_kill_them_all'
+        for lines, is_told in (
+            ((hook, 'master = true'), False),
+            ((hook,), True),
+            (('master = true',), True),
+            (('hook-master-start = unix_signal:15 x', 'master'), True),
+        ):
+            path = self._write('uwsgi.ini', '[uwsgi]', *lines)
+            code, out = self._on(options=('--uwsgi', path))
+            self.assertEqual(0, code, out)
+            self.assertIs(is_told, 'stopped while it is busy' in out, lines)
+
     def test_a_file_that_is_none_of_uwsgi(self):
         path = self._write('uwsgi.yaml', 'uwsgi:', '  module: a:application')
         code, out = self._on(options=('--uwsgi', path))

@@ -84,6 +84,15 @@ class HttpTest(_Case):
             if outcome.lost or outcome.left:
                 self.assertNotEqual('', outcome.why, answer)
 
+    def test_a_page_is_no_success(self):
+        # As Jaeger's user interface gives to every path.
+        for kind in ('text/html', 'Text/HTML; charset=utf-8'):
+            outcome, found = self._answered(
+                sinks.http(200, b'<!doctype html>', f'content-type: {kind}')
+            )
+            self.assertEqual((0, _REFUSED, 0), found)
+            self.assertIn('a page', outcome.why)
+
     def test_a_warning_without_a_rejection_loses_nothing(self):
         outcome, found = self._answered(
             sinks.http(200, sinks.partial(0, 'deprecated'))

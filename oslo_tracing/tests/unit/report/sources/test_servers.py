@@ -360,6 +360,23 @@ class ServerTest(base.TestCase):
         self.assertEqual([], self._find())
         self.assertEqual([], self._find('jaeger'))
 
+    def test_a_server_of_another_kind_is_not_an_empty_one(self):
+        for body, kind in (
+            # As Jaeger does where it takes spans, and any server of files.
+            (b'404 page not found\n', 'text/plain; charset=utf-8'),
+            (b'<!DOCTYPE HTML>', 'text/html;charset=utf-8'),
+        ):
+            self.server.answers(body, 404, Content_Type=kind)
+            for kind in ('jaeger', 'tempo', 'zipkin'):
+                self.assertIn('it answered 404; is', self._refused(kind=kind))
+
+    def test_who_cannot_list_traces_is_not_an_empty_server(self):
+        self.server.answers(b'', 404)
+        for kind in ('jaeger', 'tempo', 'zipkin'):
+            name = f'{kind}+http://{self.server.host}'
+            with contextlib.closing(sources.open_source(name)) as source:
+                self.assertRaises(sources_base.CannotRead, source.summaries)
+
     def test_answers_of_any_shape_raise_nothing(self):
         odd = [None, 1, -1, '', 'x', True, [], {}, [[]], [{}], 1e300, 2**70]
         spans = [
