@@ -31,6 +31,8 @@ _Ended: TypeAlias = Callable[[BaseException | None], None]
 
 # In the instance's own dict, so that it lives as long as the response.
 _WATCHED = '_oslo_tracing_ended'
+# What of urllib3 reads how long the next chunk is.
+_CHUNK = '_update_chunk_length'
 
 
 class Bodies:
@@ -44,6 +46,7 @@ class Bodies:
     def __init__(self) -> None:
         self._response: Any = ()
         self._error: Any = ()
+        self._broken: Any = OSError
 
     def attach(self, module: Any, undo: contextlib.ExitStack) -> None:
         """Attach to ``urllib3.response``; without it spans end earlier.
@@ -69,6 +72,7 @@ class Bodies:
             return
         self._response = response
         self._error = getattr(module, 'HTTPError', ())
+        self._broken = getattr(module, 'ProtocolError', OSError)
         undo.callback(self._detach)
 
     def watch(self, raw: Any, ended: _Ended) -> bool:
@@ -86,6 +90,19 @@ class Bodies:
     def _detach(self) -> None:
         self._response = ()
 
+    def _what_broke(self, error: BaseException | None) -> BaseException | None:
+        found: BaseException | None = None
+        if isinstance(error, self._error):
+            found = error
+        elif (
+            type(error) is ValueError
+            and error.__traceback__ is not None
+            and error.__traceback__.tb_frame.f_code.co_name == _CHUNK
+        ):
+            # Of a body in chunks urllib3 closes first, and raises then.
+            found = self._broken('no length of a chunk')
+        return found
+
     def _around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def end(raw: Any, *args: Any, **kwargs: Any) -> Any:
             ended = raw.__dict__.pop(_WATCHED, None)
@@ -98,7 +115,7 @@ class Bodies:
                 return original(raw, *args, **kwargs)
             finally:
                 try:
-                    ended(error if isinstance(error, self._error) else None)
+                    ended(self._what_broke(error))
                 except Exception:
                     _guard.report('ending the span of a streamed response')
 

@@ -47,9 +47,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-_NO_SUCH_PATH: Final = (
-    'it answered 404; is this the address of its query API?'
-)
+_NO_SUCH_PATH: Final = 'it answered 404; is this the address of its query API?'
 #: What a server in Go says of a path that it does not have.
 _GO_SAYS: Final = b'404 page not found'
 

@@ -132,6 +132,37 @@ class StreamTest(http_servers.TestCase):
         )
         self.assertEqual(200, span.attributes['http.response.status_code'])
 
+    def test_a_body_in_chunks_that_breaks_off(self):
+        def broken(handler):
+            handler.send_response(200)
+            handler.send_header('Transfer-Encoding', 'chunked')
+            handler.end_headers()
+            handler.wfile.write(b'5\r\nhello\r\n')
+            handler.close_connection = True
+
+        spans = self.record()
+        self.server.routes['/chunked'] = broken
+        self.assertRaises(
+            requests.exceptions.ChunkedEncodingError,
+            list,
+            self._open('/chunked').iter_content(5),
+        )
+        span = spans.named('GET')
+        self.assertEqual(trace.StatusCode.ERROR, span.status.status_code)
+        self.assertEqual(
+            'urllib3.exceptions.ProtocolError', span.attributes['error.type']
+        )
+
+    def test_a_service_that_gives_up_for_reasons_of_its_own(self):
+        spans = self.record()
+        response = self._open('/chunked')
+        try:
+            int('not a number')
+        except ValueError:
+            response.close()
+        span = spans.named('GET')
+        self.assertEqual(trace.StatusCode.UNSET, span.status.status_code)
+
     def test_a_body_that_breaks_off_without_streaming(self):
         spans = self.record()
         self.server.routes['/broken'] = self._broken
