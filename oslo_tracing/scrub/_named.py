@@ -54,8 +54,8 @@ _LIST = _regex.late(r'(?:digest|aws4-hmac-sha256)\s', re.IGNORECASE)
 _BARE = _regex.late(
     r'(?:(?:bearer|basic|negotiate)\s+)?[^\s,;]+', re.IGNORECASE
 )
-# In a query, where a comma is part of it.
 _OF_NAMES = f'{string.ascii_letters}{string.digits}_-'
+# In a query, where a comma is part of it.
 _IN_QUERY = _regex.late(r'[^\s&"\'<>]+')
 # What ends a value that nothing is around; a full stop does at its own end.
 _ENDS = r'[\s,;"\'\\)\]}<>]|[.:!?](?:\s|\Z)|\Z'
