@@ -58,16 +58,19 @@ class CannotWrite(exceptions.TracingError):
 
 
 @contextlib.contextmanager
-def _writing() -> Iterator[None]:
+def _writing(output: TextIO) -> Iterator[None]:
     """Tell in a sentence why the system lets nothing be written.
 
     What cannot be read is a ``SourceError`` already. A pipe that nobody
     reads from any more is none: ``| head`` has seen enough.
 
+    :param output: what is left in its buffer is written.
     :raises CannotWrite: in place of other errors of the system's.
     """
     try:
         yield
+        with contextlib.suppress(BrokenPipeError):
+            output.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -168,7 +171,7 @@ class Command(command.Command):
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command."""
-        with _writing():
+        with _writing(self.app.stdout):
             return super().run(parsed_args)
 
 
@@ -238,7 +241,7 @@ class Rows(lister.Lister):
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command; the code tells whether there was something."""
         self._found = False
-        with _writing():
+        with _writing(self.app.stdout):
             result = super().run(parsed_args)
         return result or (FOUND if self._found else NOT_FOUND)
 

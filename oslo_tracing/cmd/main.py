@@ -126,9 +126,13 @@ def main(argv: list[str] | None = None) -> int:
     result = TracingApp().run(words)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # `| head` has seen enough; Python would complain while it exits.
+    except OSError as error:
+        # Python would complain of the same again while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # `| head` has seen enough; what commands cannot write they have told.
+        if not isinstance(error, BrokenPipeError) and result == common.FOUND:
+            sys.stderr.write(f'cannot write {common.system_error(error)}\n')
+            return common.FAILED
     return result
 
 

@@ -12,6 +12,7 @@
 
 """What is told where the system says no."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -71,19 +72,31 @@ class CannotWriteTest(test_commands.CommandTestCase):
         self.assertNotIn('\x1b', err)
 
     def test_a_full_disk(self):
-        for command in (
-            'list',
-            'show',
-            'map',
-            'top',
-            'check',
-            f'export {data.TRACE}',
-            f'collect {self.directory} --output {self.directory}/copies',
+        for command, unbuffered in itertools.product(
+            (
+                'list',
+                'show',
+                'map',
+                'top',
+                'check',
+                '--version',
+                f'export {data.TRACE}',
+                f'collect {self.directory} --output {self.directory}/copies',
+            ),
+            ('', '1'),
         ):
+            if command == '--version' and unbuffered:
+                # Of which argparse tells nothing.
+                continue
+            environment = {
+                **os.environ,
+                'OSLO_TRACING_SOURCE': self.path,
+                'PYTHONUNBUFFERED': unbuffered,
+            }
             with open('/dev/full', 'w') as full:
                 done = subprocess.run(
                     [sys.executable, '-m', _MAIN, *command.split()],
-                    env={**os.environ, 'OSLO_TRACING_SOURCE': self.path},
+                    env=environment,
                     stdout=full,
                     stderr=subprocess.PIPE,
                     text=True,
