@@ -30,14 +30,9 @@ class Collect(common.Command):
     well; the copies are packed. A second time only what is new is written.
     """
 
-    def get_epilog(self) -> str:
-        """Return what help ends with."""
-        return common.EPILOG
-
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser of this command."""
         parser = super().get_parser(prog_name)
-        common.end_wrong_usage_with_1(parser)
         parser.add_argument(
             'directory', metavar='DIR', help='with trace files in or below it'
         )

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import functools
@@ -56,25 +55,8 @@ _MAX_TEXT: Final = 128
 class CannotWrite(exceptions.TracingError):
     """The system does not let a command write what it has found."""
 
-
-@contextlib.contextmanager
-def _writing(output: TextIO) -> Iterator[None]:
-    """Tell in a sentence why the system lets nothing be written.
-
-    What cannot be read is a ``SourceError`` already. A pipe that nobody
-    reads from any more is none: ``| head`` has seen enough.
-
-    :param output: what is left in its buffer is written.
-    :raises CannotWrite: in place of other errors of the system's.
-    """
-    try:
-        yield
-        with contextlib.suppress(BrokenPipeError):
-            output.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise CannotWrite(f'cannot write {system_error(error)}') from error
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f'cannot write {system_error(error)}')
 
 
 def system_error(error: OSError) -> str:
@@ -130,7 +112,7 @@ def open_named(text: str, stderr: TextIO) -> sources.Source:
     return source
 
 
-def end_wrong_usage_with_1(parser: argparse.ArgumentParser) -> None:
+def _end_wrong_usage_with_1(parser: argparse.ArgumentParser) -> None:
     """Make a parser end as ``EPILOG`` says, whoever runs the command.
 
     argparse ends with 2, which here means that nothing was found.
@@ -167,16 +149,7 @@ def csv_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 class Command(command.Command):
-    """A command that says in a sentence what the system does not let it."""
-
-    def run(self, parsed_args: argparse.Namespace) -> int:
-        """Run the command."""
-        with _writing(self.app.stdout):
-            return super().run(parsed_args)
-
-
-class Reader(Command):
-    """A command that reads traces, and prints them in a way of its own."""
+    """What our commands have in common: usage, exit codes, complaints."""
 
     #: OpenStackClient logs in before a command unless it says this.
     auth_required = False
@@ -186,9 +159,36 @@ class Reader(Command):
         return EPILOG
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Build the parser, without options yet."""
+        parser = super().get_parser(prog_name)
+        _end_wrong_usage_with_1(parser)
+        return parser
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command.
+
+        :raises CannotWrite: where the system does not let it. What cannot be
+            read is a ``SourceError`` already. A pipe that nobody reads from
+            any more is neither: ``| head`` has seen enough.
+        """
+        try:
+            result = super().run(parsed_args)
+            with contextlib.suppress(BrokenPipeError):
+                # What is left in the buffer may be what cannot be written.
+                self.app.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise CannotWrite(error) from error
+        return result
+
+
+class Reader(Command):
+    """A command that reads traces, and prints them in a way of its own."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser: where to read."""
         parser = super().get_parser(prog_name)
-        end_wrong_usage_with_1(parser)
         add_source(parser)
         return parser
 
@@ -201,23 +201,15 @@ class Reader(Command):
         self.app.stderr.write(f'{what} in {shown(source.name)}\n')
 
 
-class Rows(lister.Lister):
+class Rows(Command, lister.Lister):
     """A command that prints rows, and says by its code if there were any."""
-
-    #: OpenStackClient logs in before a command unless it says this.
-    auth_required = False
 
     #: What is said where there are none; the source's name follows.
     nothing = 'no traces'
 
-    def get_epilog(self) -> str:
-        """Return what help ends with."""
-        return EPILOG
-
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Build the parser: where to read, how many rows."""
         parser = super().get_parser(prog_name)
-        end_wrong_usage_with_1(parser)
         self.add_sources(parser)
         parser.add_argument(
             '--limit',
@@ -241,8 +233,7 @@ class Rows(lister.Lister):
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command; the code tells whether there was something."""
         self._found = False
-        with _writing(self.app.stdout):
-            result = super().run(parsed_args)
+        result = super().run(parsed_args)
         return result or (FOUND if self._found else NOT_FOUND)
 
     def cells(

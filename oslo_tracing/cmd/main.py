@@ -131,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         # `| head` has seen enough; what commands cannot write they have told.
         if not isinstance(error, BrokenPipeError) and result == common.FOUND:
-            sys.stderr.write(f'cannot write {common.system_error(error)}\n')
+            sys.stderr.write(f'{common.CannotWrite(error)}\n')
             return common.FAILED
     return result
 
