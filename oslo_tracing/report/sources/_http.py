@@ -35,6 +35,9 @@ _MAX_ANSWER: Final = 64 * 1024 * 1024
 _SILENCE: Final = 30.0
 _WHOLE: Final = 120.0
 _CHUNK: Final = 256 * 1024
+_NO_SUCH_PATH: Final = 'it answered 404; is this the address of its query API?'
+#: What a server in Go says of a path that it does not have.
+_GO_SAYS: Final = b'404 page not found'
 _HOST: Final = re.compile('[0-9A-Za-z._:-]+', re.ASCII)
 
 
@@ -45,11 +48,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-_NO_SUCH_PATH: Final = 'it answered 404; is this the address of its query API?'
-#: What a server in Go says of a path that it does not have.
-_GO_SAYS: Final = b'404 page not found'
 
 
 class NoAnswer(Exception):
@@ -166,9 +164,8 @@ class Client:
     def _read(self, connection: http.client.HTTPConnection) -> bytes:
         with connection.getresponse() as response:
             if response.status == 404:
-                if _is_of_any_server(response):
-                    raise NoSuchPath(_NO_SUCH_PATH)
-                raise NotFound(_NO_SUCH_PATH)
+                kind = NoSuchPath if _is_of_any(response) else NotFound
+                raise kind(_NO_SUCH_PATH)
             if response.status in range(300, 400):
                 raise NoAnswer(
                     f'it answered {response.status}; redirects are not '
@@ -251,7 +248,7 @@ def _in_time(connected: socket.socket, until: float) -> None:
     connected.settimeout(min(_SILENCE, left))
 
 
-def _is_of_any_server(response: http.client.HTTPResponse) -> bool:
-    """Whether a 404 is about the path, and not about what is asked for."""
+def _is_of_any(response: http.client.HTTPResponse) -> bool:
+    """Whether any server may have said this 404, as it is about the path."""
     kind = response.headers.get('Content-Type') or ''
     return 'html' in kind.lower() or response.read(len(_GO_SAYS)) == _GO_SAYS
