@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 
 from opentelemetry import trace
@@ -43,11 +44,11 @@ class StreamTest(http_servers.TestCase):
         handler.wfile.write(b'0\r\n\r\n')
 
     @staticmethod
-    def _broken(handler):
+    def _broken(handler, header=('Content-Length', '1000'), sent=b'only this'):
         handler.send_response(200)
-        handler.send_header('Content-Length', '1000')
+        handler.send_header(*header)
         handler.end_headers()
-        handler.wfile.write(b'only this')
+        handler.wfile.write(sent)
         handler.close_connection = True
 
     def _open(self, path='/large'):
@@ -133,15 +134,12 @@ class StreamTest(http_servers.TestCase):
         self.assertEqual(200, span.attributes['http.response.status_code'])
 
     def test_a_body_in_chunks_that_breaks_off(self):
-        def broken(handler):
-            handler.send_response(200)
-            handler.send_header('Transfer-Encoding', 'chunked')
-            handler.end_headers()
-            handler.wfile.write(b'5\r\nhello\r\n')
-            handler.close_connection = True
-
         spans = self.record()
-        self.server.routes['/chunked'] = broken
+        self.server.routes['/chunked'] = functools.partial(
+            self._broken,
+            header=('Transfer-Encoding', 'chunked'),
+            sent=b'5\r\nhello\r\n',
+        )
         self.assertRaises(
             requests.exceptions.ChunkedEncodingError,
             list,
