@@ -51,8 +51,6 @@ NAME_LIMIT: Final = 256
 #: Longest tracestate, "tracestate Limits" of W3C Trace Context.
 TRACESTATE_LIMIT: Final = 512
 
-_Hide = Callable[[Mapping[str, Any] | None], Mapping[str, Any] | None]
-
 _OURS: Final = 'oslo_tracing'
 _MAX_TIME: Final = 2**63 - 1
 # Tracers of ours that are remembered.
@@ -140,11 +138,6 @@ class Cleaner:
         foreign = not (
             scope is not None and scope.name and scope.name.startswith(_OURS)
         )
-        may_keep = None
-        if foreign:
-            may_keep = _hide.type_only
-            if self._settings.exception_messages:
-                may_keep = _hide.scrubbed
         found = span.attributes or {}
         events = span.events
         links = span.links
@@ -158,7 +151,7 @@ class Cleaner:
             'parent': parent,
             'resource': self._clean_resource(span.resource),
             'attributes': self._attributes(found),
-            'events': [self._event(event, may_keep) for event in events],
+            'events': [self._event(event, foreign) for event in events],
             'links': [self._link(link) for link in links],
             # Also of ours: OpenTelemetry's use_span() may be given any span.
             'status': self._status(span.status, events),
@@ -269,13 +262,11 @@ class Cleaner:
                 clean = {k: v for k, v in clean.items() if k not in excluded}
         return found if clean is plain else clean
 
-    def _event(
-        self, event: sdk_trace.Event, may_keep: _Hide | None
-    ) -> sdk_trace.Event:
+    def _event(self, event: sdk_trace.Event, foreign: bool) -> sdk_trace.Event:
         found = event.attributes
         kept: Mapping[str, Any] | None = found
-        if may_keep and found and event.name == names.EVENT_EXCEPTION:
-            kept = may_keep(found)
+        if foreign and found and event.name == names.EVENT_EXCEPTION:
+            kept = _hide.attributes(found, self._settings.exception_messages)
         clean = self._attributes(kept)
         name = _name(event.name)
         time = _time(event.timestamp)

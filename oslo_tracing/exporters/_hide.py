@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from collections.abc import Set
 from typing import Any
 from typing import Final
 
@@ -35,46 +36,33 @@ from oslo_tracing.tracer import _parts
 _STATEMENT: Final = _regex.late(r'\[(?:SQL|parameters):')
 
 
-def type_only(
-    attributes: Mapping[str, Any] | None,
-) -> Mapping[str, Any] | None:
-    """Return what an exception event may keep: the exception's type.
+def attributes(found: Mapping[str, Any], told: bool) -> Mapping[str, Any]:
+    """Return what an exception event may keep.
 
-    :returns: the same object where there is nothing else.
+    :param found: its attributes.
+    :param told: whether messages may be said; without, the type stays alone.
+    :returns: the same object where nothing is to be taken out. Where
+        something is, no stack trace either: others repeat the message there.
     """
-    if not attributes or list(attributes) == [names.EXCEPTION_TYPE]:
-        return attributes
-    return {
-        key: value
-        for key, value in attributes.items()
-        if key == names.EXCEPTION_TYPE
-    }
-
-
-def scrubbed(
-    attributes: Mapping[str, Any] | None,
-) -> Mapping[str, Any] | None:
-    """Return what an exception event may keep where messages may be said.
-
-    :returns: the same object where the message needs no scrubbing; else no
-        stack trace either, since others repeat the message there.
-    """
-    message = (attributes or {}).get(names.EXCEPTION_MESSAGE)
-    if not attributes or not isinstance(message, str):
-        return attributes
-    if errors.is_silent(str(attributes.get(names.EXCEPTION_TYPE))):
-        return type_only(attributes)
+    kind = str(found.get(names.EXCEPTION_TYPE))
+    message = found.get(names.EXCEPTION_MESSAGE)
+    if not told or (isinstance(message, str) and errors.is_silent(kind)):
+        return _without(found, found.keys() - {names.EXCEPTION_TYPE})
+    if not isinstance(message, str):
+        return found
     said = errors.text(errors.sentence(message))
     if said == message:
-        return attributes
-    return {
-        **{
-            key: value
-            for key, value in attributes.items()
-            if key != names.EXCEPTION_STACKTRACE
-        },
-        names.EXCEPTION_MESSAGE: said,
-    }
+        return found
+    kept = {**found, names.EXCEPTION_MESSAGE: said}
+    return _without(kept, {names.EXCEPTION_STACKTRACE})
+
+
+def _without(
+    found: Mapping[str, Any], taken_out: Set[str]
+) -> Mapping[str, Any]:
+    if taken_out.isdisjoint(found):
+        return found
+    return {k: v for k, v in found.items() if k not in taken_out}
 
 
 def description(

@@ -107,8 +107,9 @@ _SCHEMED = _regex.late(
     r'(?:[^\s/:]{0,128}:[^\s/]{0,128}[ \t][^\s@/]{0,128}@)?\S+'
 )
 _WORD = _regex.late(r'[^\s"\'<>(){}\[\]|,]+')
-#: What was read as a port is a password with a slash that nobody encoded.
-_NO_PORT = _regex.late(
+#: What follows was taken for something else: for a port a password with a
+#: slash that nobody encoded.
+_MISTAKEN = _regex.late(
     r'(?<=Failed to parse: )[^\n]*'
     r'(?= is not a valid host or port| contains invalid character )'
     r'|(?<=integer value as )["\'\\][^\n]*'
@@ -195,28 +196,26 @@ def is_silent(kind: str) -> bool:
     :param kind: the class, as :func:`class_name` gives it.
     """
     module, _dot, name = kind.rpartition('.')
-    return _is_database(module) or _is_quoting(module, name)
+    return _is_silent(module, name)
+
+
+def _says_nothing(kind: type[BaseException]) -> bool:
+    return _is_silent(str(kind.__module__), kind.__name__)
+
+
+def _is_silent(module: str, name: str) -> bool:
+    package = module.partition('.')[0]
+    return (
+        package in _DATABASE_PACKAGES
+        or package in _VALIDATING_PACKAGES
+        or module in _COMMAND_MODULES
+        # Neutron's has that name, too, and its sentence may be translated.
+        or name == 'ProcessExecutionError'
+    )
 
 
 def _is_of_database(kind: type[BaseException]) -> bool:
-    return _is_database(str(kind.__module__))
-
-
-def _is_database(module: str) -> bool:
-    return module.partition('.')[0] in _DATABASE_PACKAGES
-
-
-def _is_of_who_quotes(kind: type[BaseException]) -> bool:
-    return _is_quoting(str(kind.__module__), kind.__name__)
-
-
-def _is_quoting(module: str, name: str) -> bool:
-    return (
-        module in _COMMAND_MODULES
-        # Neutron's has that name, too, and its sentence may be translated.
-        or name == 'ProcessExecutionError'
-        or module.partition('.')[0] in _VALIDATING_PACKAGES
-    )
+    return str(kind.__module__).partition('.')[0] in _DATABASE_PACKAGES
 
 
 def message(error: BaseException, limit: int = 1024) -> str | None:
@@ -229,7 +228,7 @@ def message(error: BaseException, limit: int = 1024) -> str | None:
         exception cannot say it.
     """
     try:
-        if is_database_error(error) or _is_from(error, _is_of_who_quotes):
+        if _is_from(error, _says_nothing):
             return None
         said = _shapes.text_of(str(error))
         return None if _quotes(said) else text(said, limit)
@@ -275,7 +274,7 @@ def text(said: object, limit: int = 1024) -> str:
     try:
         cut = _PEM.sub(_shapes.HIDDEN, cut)
         cut = _SCHEMED.sub(lambda found: urls.url(found.group()), cut)
-        cut = _NO_PORT.sub(_shapes.REDACTED, cut)
+        cut = _MISTAKEN.sub(_shapes.REDACTED, cut)
         cut = _named.hidden(cut)
         cut = _WORD.sub(_word, cut)
     except Exception:
