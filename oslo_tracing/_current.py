@@ -142,6 +142,17 @@ def span_in(where: otel_context.Context) -> trace.Span:
     return trace.INVALID_SPAN if found is None else found
 
 
+def left_open(own: trace.Span) -> otel_context.Context | None:
+    """Return the current context if it has another span than a given one.
+
+    Work that pauses within a span that it has opened goes on in it.
+
+    :param own: the span that the work began with.
+    """
+    current = context()
+    return None if current.get(SPAN_KEY) is own else current
+
+
 def is_suppressed(where: otel_context.Context) -> bool:
     """Say whether a context asks that nothing be recorded in it."""
     if _SUPPRESSING.isdisjoint(where):

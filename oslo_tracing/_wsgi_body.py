@@ -23,6 +23,10 @@ from typing import Any
 from typing import Protocol
 import weakref
 
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from oslo_tracing import _current
 from oslo_tracing import context
 
 
@@ -77,12 +81,20 @@ class Body:
     or when a forgetful server drops it.
     """
 
-    __slots__ = ('__weakref__', '_body', '_close', '_next', '_request')
+    __slots__ = (
+        '__weakref__',
+        '_body',
+        '_close',
+        '_inside',
+        '_next',
+        '_request',
+    )
 
     def __init__(self, body: Iterable[bytes], request: Request) -> None:
         self._body = body
         self._request = request
         self._next: Callable[[], bytes] | None = None
+        self._inside: otel_context.Context | None = None
         self._close: Callable[[], object] | None
         self._close = getattr(body, 'close', None)
 
@@ -91,6 +103,7 @@ class Body:
 
     def __next__(self) -> bytes:
         token = self._request.enter()
+        own = self._go_on()
         try:
             if self._next is None:
                 self._next = iter(self._body).__next__
@@ -103,13 +116,25 @@ class Body:
             self._request.fail(error, answered=True)
             raise
         finally:
+            self._inside = _current.left_open(own)
             context.leave(token)
+
+    def _go_on(self) -> trace.Span:
+        """Make current what was when it gave its last piece.
+
+        :returns: the span of the request.
+        """
+        own = _current.span()
+        if self._inside is not None:
+            _current.attach(self._inside)
+        return own
 
     def close(self) -> None:
         """Close the body, and end the request."""
         try:
             if self._close is not None:
                 token = self._request.enter()
+                self._go_on()
                 try:
                     self._close()
                 finally:

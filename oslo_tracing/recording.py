@@ -197,8 +197,16 @@ class OpenSpan:
     unless it is below this span.
     """
 
-    __slots__ = ('_opened', '_settings', '_span', '_token', '_where')
+    __slots__ = (
+        '_before',
+        '_opened',
+        '_settings',
+        '_span',
+        '_token',
+        '_where',
+    )
 
+    _before: otel_context.Context
     _opened: _Opened
     _where: otel_context.Context
 
@@ -210,7 +218,8 @@ class OpenSpan:
         self._token: Any = None
 
     def __enter__(self) -> trace.Span:
-        values = _current.context().copy()
+        before = self._before = _current.context()
+        values = before.copy()
         outer: Any = values.get(_OPENED)
         opened = self._opened = _Opened(outer)
         values[_SPAN_KEY] = self._span
@@ -227,9 +236,8 @@ class OpenSpan:
             try:
                 _current.reset(self._token)
             except (RuntimeError, ValueError):
-                # Opened in another task or thread, which alone can put back
-                # what was current there.
-                pass
+                # Opened in another task or thread, whose own is not this.
+                _current.attach(self._before)
         self._opened.ended = True
         if error is not None and is_failure(error):
             record_error(self._span, error, self._settings)
@@ -256,6 +264,31 @@ class _Passed(OpenSpan):
 
     def __exit__(self, *error: Any) -> None:
         return None
+
+
+class _Inside:
+    """What is current inside of a generator, and nowhere else.
+
+    It is the generator's span, or what it had left open when it yielded.
+    """
+
+    __slots__ = ('_left_open', '_span', '_token')
+
+    _token: Any
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        self._left_open: otel_context.Context | None = None
+
+    def __enter__(self) -> None:
+        if self._left_open is None:
+            self._token = context.attach(self._span)
+        else:
+            self._token = _current.attach(self._left_open)
+
+    def __exit__(self, *error: Any) -> None:
+        self._left_open = _current.left_open(self._span)
+        context.detach(self._token)
 
 
 class Recorder:
@@ -304,24 +337,20 @@ class Recorder:
         span = self._start_guarded(how)
         if span is None:
             return (yield from generator)
+        inside = _Inside(span)
         resume: Callable[[], Any] = functools.partial(next, generator)
         try:
             while True:
-                token = context.attach(span)
                 try:
-                    value = resume()
+                    with inside:
+                        value = resume()
                 except StopIteration as end:
                     return end.value
-                finally:
-                    context.detach(token)
                 try:
                     sent = yield value
                 except GeneratorExit:
-                    token = context.attach(span)
-                    try:
+                    with inside:
                         generator.close()
-                    finally:
-                        context.detach(token)
                     raise
                 except BaseException as thrown:
                     resume = functools.partial(generator.throw, thrown)
@@ -343,24 +372,20 @@ class Recorder:
             # There is no ``yield from`` for these; not to be in a trace is
             # to run under a span that is not recorded.
             span = trace.INVALID_SPAN
+        inside = _Inside(span)
         resume: Callable[[], Any] = generator.__anext__
         try:
             while True:
-                token = context.attach(span)
                 try:
-                    value = await resume()
+                    with inside:
+                        value = await resume()
                 except StopAsyncIteration:
                     return
-                finally:
-                    context.detach(token)
                 try:
                     sent = yield value
                 except GeneratorExit:
-                    token = context.attach(span)
-                    try:
+                    with inside:
                         await generator.aclose()
-                    finally:
-                        context.detach(token)
                     raise
                 except BaseException as thrown:
                     resume = functools.partial(generator.athrow, thrown)

@@ -23,6 +23,7 @@ from wsgiref import util
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
+import oslo_tracing
 from oslo_tracing import fixture
 from oslo_tracing import middleware
 from oslo_tracing.tests import base
@@ -230,6 +231,59 @@ class StreamingBodyTest(BodyTest):
         [span] = self.spans.finished
         self.assertEqual([span.context.span_id] * 3, seen)
         self.assertEqual([0, 0], between)
+
+    def test_a_span_that_is_open_between_two_pieces_stays_the_parent(self):
+        tracer = self.spans.tracing.provider.get_tracer('service')
+
+        def body():
+            with oslo_tracing.span('page'):
+                yield b'a'
+                with oslo_tracing.span('row'):
+                    yield b'b'
+            with tracer.start_as_current_span('trailer'):
+                yield b'c'
+                with oslo_tracing.span('sum'):
+                    pass
+            yield b'd'
+            with oslo_tracing.span('last'):
+                pass
+
+        answer = self.body_of(self.answering(body()))
+        between = [self.current_span_id() for _piece in answer]
+        answer.close()
+        spans = {span.name: span for span in self.spans.finished}
+        names = {span.context.span_id: name for name, span in spans.items()}
+        self.assertEqual([0] * 4, between)
+        self.assertEqual(
+            {
+                'GET /': None,
+                'page': 'GET /',
+                'row': 'page',
+                'trailer': 'GET /',
+                'sum': 'trailer',
+                'last': 'GET /',
+            },
+            {
+                name: span.parent and names[span.parent.span_id]
+                for name, span in spans.items()
+            },
+        )
+
+    def test_so_does_one_that_is_open_when_it_is_closed(self):
+        def body():
+            with oslo_tracing.span('page'):
+                try:
+                    yield b'a'
+                finally:
+                    with oslo_tracing.span('cleanup'):
+                        pass
+
+        answer = self.body_of(self.answering(body()))
+        next(iter(answer))
+        answer.close()
+        cleanup, page, _request = self.spans.finished
+        self.assertEqual(page.context.span_id, cleanup.parent.span_id)
+        self.assertEqual(0, self.current_span_id())
 
     def test_it_does_so_on_whatever_thread_the_server_reads_it(self):
         seen = []

@@ -420,6 +420,121 @@ class SpansTest(base.TestCase):
         self.assertRaises(AttributeError, asyncio.run, consume())
 
 
+class YieldingWithinTest(base.TestCase):
+    """Spans that are open in a generator when it yields."""
+
+    def setUp(self):
+        super().setUp()
+        self.spans = self.useFixture(fixture.SpanRecorder('none'))
+        self.log = self.useFixture(fixtures.FakeLogger())
+
+    @staticmethod
+    @oslo_tracing.traced(name='pages')
+    def _pages(after=()):
+        with oslo_tracing.span('page'):
+            yield 1
+            with oslo_tracing.span('row'):
+                yield 2
+                with oslo_tracing.span('cell'):
+                    pass
+        for name in after:
+            with oslo_tracing.span(name):
+                yield 3
+
+    @staticmethod
+    @oslo_tracing.traced(name='pages')
+    async def _pages_later():
+        with oslo_tracing.span('page'):
+            yield 1
+            await asyncio.sleep(0)
+            with oslo_tracing.span('row'):
+                yield 2
+                with oslo_tracing.span('cell'):
+                    pass
+        with oslo_tracing.span('last'):
+            yield 3
+
+    def _assert_parents(self, **expected):
+        finished = self.spans.finished
+        names = {span.context.span_id: span.name for span in finished}
+        self.assertEqual(
+            expected,
+            {
+                span.name: names.get(span.parent and span.parent.span_id)
+                for span in finished
+            },
+        )
+        self.assertNotIn('detach', self.log.output)
+
+    def test_what_follows_is_below_them(self):
+        with oslo_tracing.span('outer', root=True):
+            for page in self._pages(after=['last']):
+                with oslo_tracing.span(f'reader {page}'):
+                    pass
+        self._assert_parents(
+            pages='outer',
+            page='pages',
+            row='page',
+            cell='row',
+            last='pages',
+            outer=None,
+            **{f'reader {number}': 'outer' for number in (1, 2, 3)},
+        )
+
+    def test_of_an_asynchronous_one(self):
+        async def read():
+            with oslo_tracing.span('outer', root=True):
+                async for page in self._pages_later():
+                    with oslo_tracing.span(f'reader {page}'):
+                        pass
+
+        asyncio.run(read())
+        self._assert_parents(
+            pages='outer',
+            page='pages',
+            row='page',
+            cell='row',
+            last='pages',
+            outer=None,
+            **{f'reader {number}': 'outer' for number in (1, 2, 3)},
+        )
+
+    def test_where_each_step_is_in_a_context_of_its_own(self):
+        with oslo_tracing.span('outer', root=True):
+            pages = self._pages(after=['one', 'two'])
+            for _step in range(5):
+                contextvars.copy_context().run(next, pages, None)
+        pages.close()
+        self._assert_parents(
+            pages='outer',
+            page='pages',
+            row='page',
+            cell='row',
+            one='pages',
+            two='pages',
+            outer=None,
+        )
+
+    def test_where_it_is_closed(self):
+        @oslo_tracing.traced(name='closing')
+        def closing():
+            with oslo_tracing.span('page'):
+                try:
+                    yield
+                finally:
+                    with oslo_tracing.span('cleanup'):
+                        pass
+
+        with oslo_tracing.span('outer', root=True):
+            closed = closing()
+            next(closed)
+            closed.close()
+            self.assertEqual('outer', trace.get_current_span().name)
+        self._assert_parents(
+            closing='outer', page='closing', cleanup='page', outer=None
+        )
+
+
 class LeftOpenTest(base.TestCase):
     """Spans whose generator ends where something else is going on."""
 
