@@ -20,6 +20,7 @@ import logging
 import sys
 import time
 import traceback
+import types
 
 LOG = logging.getLogger(__name__)
 
@@ -77,11 +78,34 @@ def report(doing: str) -> None:
 
     :param doing: what we were doing, in words; from a fixed set, since it
         is remembered.
+    :raises Exception: the error, where the service's handler of a signal has
+        raised it while our lines ran: it is meant for the service.
     """
+    _pass_on(sys.exc_info()[1])
     try:
         _REPORTER.report(doing)
-    except Exception:  # noqa: S110 - a broken log handler is no reason
-        pass
+    except Exception as error:
+        # A broken log handler is no reason, either.
+        _pass_on(error)
+
+
+def _pass_on(error: BaseException | None) -> None:
+    """Raise an error again that came out of a handler of a signal."""
+    # Who has a handler has loaded it; nobody else shall have to.
+    signal = sys.modules.get('signal')
+    if signal is None or error is None or error.__traceback__ is None:
+        return
+    handlers = set()
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        code = getattr(getattr(handler, '__func__', handler), '__code__', None)
+        if isinstance(code, types.CodeType):
+            handlers.add(code)
+    if not handlers:
+        return
+    for frame, _line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code in handlers:
+            raise error
 
 
 @contextlib.contextmanager

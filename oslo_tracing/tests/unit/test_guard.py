@@ -14,13 +14,17 @@ from __future__ import annotations
 
 import io
 import logging
+import signal
 
 import fixtures
+from opentelemetry.sdk import trace as sdk_trace
 from oslo_config import cfg
 from oslo_log import formatters
 from oslo_log import log as oslo_log
 
+import oslo_tracing
 from oslo_tracing import _guard
+from oslo_tracing import fixture
 from oslo_tracing.tests import base
 
 
@@ -89,3 +93,58 @@ class GuardTest(base.TestCase):
         logging.getLogger().addHandler(handler)
         self.addCleanup(logging.getLogger().removeHandler, handler)
         self._fail('testing')
+
+
+class SignalTest(base.TestCase):
+    """A handler of the service's that raises, as those of alarms do."""
+
+    class Timeout(Exception):
+        pass
+
+    def setUp(self):
+        super().setUp()
+        self.log = self.useFixture(fixtures.FakeLogger())
+        before = signal.signal(signal.SIGUSR1, self._handle)
+        self.addCleanup(signal.signal, signal.SIGUSR1, before)
+
+    def _handle(self, number, frame):
+        raise self.Timeout
+
+    def _assert_it_is_passed_on(self):
+        spans = self.useFixture(fixture.SpanRecorder('none'))
+        spans.tracing.provider.add_span_processor(Interrupted())
+        span = oslo_tracing.span('work', root=True)
+        span.__enter__()
+        self.assertRaises(self.Timeout, span.__exit__, None, None, None)
+        self.assertIsNone(oslo_tracing.current_trace_id())
+        self.assertNotIn('Tracing failed', self.log.output)
+
+    def test_its_error_is_the_services(self):
+        self._assert_it_is_passed_on()
+
+    def test_of_a_handler_that_is_a_function(self):
+        def handle(number, frame):
+            self._handle(number, frame)
+
+        signal.signal(signal.SIGUSR1, handle)
+        self._assert_it_is_passed_on()
+
+    def test_while_an_error_of_ours_is_logged(self):
+        class Slow(logging.Handler):
+            def handle(self, record):
+                signal.raise_signal(signal.SIGUSR1)
+
+        handler = Slow()
+        _guard.LOG.addHandler(handler)
+        self.addCleanup(_guard.LOG.removeHandler, handler)
+        try:
+            raise OSError('S3CRET')
+        except OSError:
+            self.assertRaises(self.Timeout, _guard.report, 'being interrupted')
+
+
+class Interrupted(sdk_trace.SpanProcessor):
+    """Stands for our own lines, which a signal can come into anywhere."""
+
+    def on_end(self, span):
+        signal.raise_signal(signal.SIGUSR1)
