@@ -37,6 +37,9 @@ _context = _current.context
 _SPAN_KEY = _current.SPAN_KEY
 
 _REMOTE = '_Remote'
+_MAX_CLASS_NAME = 256
+#: What Python writes below the class are notes of the exception's.
+_MAX_LAST_LINES = 8
 _CLASS_NAME = _regex.late(r'[A-Za-z_][A-Za-z0-9_.]{0,127}')
 
 
@@ -272,5 +275,19 @@ def remote_class(error: BaseException) -> str | None:
     if name == 'RemoteError' and module.startswith('oslo_messaging.'):
         told = getattr(error, 'exc_type', None)
         if isinstance(told, str) and _CLASS_NAME.fullmatch(told):
-            return told
+            return _with_module(told, getattr(error, 'traceback', None))
     return None
+
+
+def _with_module(name: str, lines: object) -> str:
+    """Return a class's name as the last lines of its traceback have it.
+
+    :param lines: of the other process, as Python formats them, of which the
+        one that begins with the class is among the last.
+    """
+    if isinstance(lines, list):
+        for line in reversed(lines[-_MAX_LAST_LINES:]):
+            found = str(line)[:_MAX_CLASS_NAME].split(':', 1)[0].strip()
+            if found.endswith(f'.{name}') and _CLASS_NAME.fullmatch(found):
+                return found
+    return name

@@ -81,6 +81,22 @@ class AmqpRpcCases(rpc_cases.RpcCases):
             rpc_cases.REFUSED, event.attributes[names.EXCEPTION_TYPE]
         )
 
+    def test_so_is_one_of_a_module_that_is_not_allowed(self):
+        self.serve_one()
+        for method in ('fail', 'made_up'):
+            self.assertRaises(self.refused, self.rpc.call, {}, method)
+        self.finish()
+        self.assertEqual(
+            [
+                rpc_cases.REFUSED,
+                'oslo_messaging.rpc.dispatcher.NoSuchMethod',
+            ],
+            [
+                span.attributes[names.ERROR_TYPE]
+                for span in self.of_kind(bus.CLIENT)
+            ],
+        )
+
     def test_a_monitored_call_lasts_longer_than_its_patience(self):
         heartbeat = amqpdriver.AMQPIncomingMessage.heartbeat
 
