@@ -215,10 +215,11 @@ def _gunicorn(
 
 
 def _answers(port: int) -> bool:
-    """Ask for what no service records."""
-    asked = http.client.HTTPConnection(
-        '127.0.0.1', port, timeout=programs.PATIENCE
-    )
+    """Ask for what no service records.
+
+    Not for long: where the server has ended, the port is still open.
+    """
+    asked = http.client.HTTPConnection('127.0.0.1', port, timeout=10)
     try:
         asked.request('GET', '/healthcheck')
         asked.getresponse().read()
