@@ -17,7 +17,6 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import pathlib
-import re
 import socket
 import sys
 
@@ -193,25 +192,3 @@ class Cinder:
             return True
         except ConnectionRefusedError:
             return False
-
-
-def openstack(cloud, *command):
-    """Run ``openstack --trace``; return what it said, and the trace's id."""
-    environment = {
-        f'OS_{name.upper()}': value
-        for name, value in services.credentials(cloud).items()
-        if name not in ('auth_type', 'www_authenticate_uri')
-    }
-    said = cloud.run(
-        *('openstack', '--trace', *command),
-        **environment,
-        OTEL_TRACES_EXPORTER='file',
-        OS_TRACING__FILE_DIRECTORY=str(cloud.traces),
-        # However busy this host is, its spans are written.
-        OS_TRACING__SHUTDOWN_TIMEOUT='60',
-        PYTHONWARNINGS='ignore',
-    )
-    found = re.search('^Trace ID: ([0-9a-f]{32})$', said, re.MULTILINE)
-    if found is None:
-        raise AssertionError(f'not traced\n{said}')
-    return said, found[1]

@@ -18,17 +18,13 @@ import fcntl
 import json
 import os
 import pathlib
-import re
 import time
 
-from oslo_tracing.report import sources
-from oslo_tracing.tests import base
 from oslo_tracing.tests.released import cinder
 from oslo_tracing.tests.released import cloud as cloud_module
-from oslo_tracing.tests.released import programs
+from oslo_tracing.tests.released import following
 from oslo_tracing.tests.released import services
 
-_AN_ID = re.compile('[0-9a-f]{8}-[0-9a-f]{4}-|[0-9a-f]{32}')
 _TO_SCHEDULER = 'cinder-scheduler/create_volume'
 _TO_VOLUME = f'cinder-volume.{cinder.HOST}@{cinder.BACKEND}/create_volume'
 #: By which it is seen that a service goes on living.
@@ -51,19 +47,6 @@ def _service(resource):
     )
 
 
-def _asking(trace):
-    """Return the spans to which belong those of another service."""
-    return [
-        span
-        for span in trace.spans
-        if str(span.kind).upper() == 'PRODUCER'
-        or (
-            'http.request.method' in span.attributes
-            and str(span.kind).upper() == 'CLIENT'
-        )
-    ]
-
-
 def _is_open_elsewhere(path):
     """Tell whether another process has a file open, as who waits for it."""
     for entry in pathlib.Path('/proc').glob('[0-9]*/fd/*'):
@@ -77,15 +60,7 @@ def _is_open_elsewhere(path):
     return False
 
 
-def _upwards(trace, span):
-    found = []
-    while span is not None:
-        found.append((span.service, span.name, str(span.kind).upper()))
-        span = trace.parent(span)
-    return found
-
-
-class CinderTest(base.TestCase):
+class CinderTest(following.TestCase):
     def start(self, **options):
         self.cloud = self.useFixture(
             cloud_module.Cloud(
@@ -107,13 +82,6 @@ class CinderTest(base.TestCase):
             'no backend is known to the scheduler',
         )
 
-    def wait_for(self, true, otherwise):
-        until = time.monotonic() + programs.PATIENCE
-        while not (found := true()):
-            self.assertLess(time.monotonic(), until, otherwise)
-            time.sleep(0.2)
-        return found
-
     def spans_named(self, name):
         """Return service and start of each span of a name, of any trace."""
         return [
@@ -127,27 +95,6 @@ class CinderTest(base.TestCase):
             if span['name'] == name
         ]
 
-    def trace(self, trace_id):
-        """Return what there is of a trace until now, None for nothing."""
-        source = sources.open_source(str(self.cloud.traces))
-        try:
-            found = source.find(trace_id)
-            return found[0] if found else None
-        finally:
-            source.close()
-
-    def whole(self, trace_id):
-        """Return a trace when all that was asked for is done."""
-
-        def is_whole():
-            trace = self.trace(trace_id)
-            if trace is None or trace.orphans or not trace.roots:
-                return None
-            # What a service has done is sent before what it had been asked.
-            return trace if all(map(trace.children, _asking(trace))) else None
-
-        return self.wait_for(is_whole, f'{trace_id} is not whole')
-
     def reported(self, service, since):
         """Return how often a service told that it lives, since then."""
         return sum(
@@ -158,7 +105,7 @@ class CinderTest(base.TestCase):
     def assert_it_does_not_grow(self, before):
         """Wait until each service has sent what it did afterwards."""
         last = before.end
-        _said, trace_id = cinder.openstack(self.cloud, 'volume', 'list')
+        _said, trace_id = following.openstack(self.cloud, 'volume', 'list')
         for service in ('cinder-scheduler', 'cinder-volume'):
             self.wait_for(
                 lambda service=service: self.reported(service, last) > 2,
@@ -200,7 +147,7 @@ class CinderTest(base.TestCase):
         )
         [command] = [one for one in trace.spans if one.name == 'exec truncate']
         self.assertEqual(0, command.attributes['process.exit.code'])
-        above = _upwards(trace, command)
+        above = following.upwards(trace, command)
         between = [
             # As older clients call it.
             (service, name.replace('volumev3', 'block-storage'), kind)
@@ -223,16 +170,7 @@ class CinderTest(base.TestCase):
 
     def assert_all_is_told_once(self, trace):
         """Who asks over a wire has one who answers, with SQL below."""
-        served = [
-            span
-            for span in trace.spans
-            if str(span.kind).upper() in ('SERVER', 'CONSUMER')
-        ]
-        asking = [trace.parent(span) for span in served]
-        self.assertEqual(len(asking), len({one.span_id for one in asking}))
-        for one, other in zip(served, asking, strict=True):
-            self.assertIn(str(other.kind).upper(), ('CLIENT', 'PRODUCER'))
-            self.assertNotEqual(one.span_id, other.span_id)
+        served = self.assert_each_is_asked_once(trace)
         self.assertLessEqual(
             {
                 ('keystone', 'POST /v3/auth/tokens'),
@@ -249,11 +187,10 @@ class CinderTest(base.TestCase):
             set(trace.services) - {'openstackclient', 'glance'},
             with_sql - {'glance'},
         )
-        for span in trace.spans:
-            self.assertIsNone(_AN_ID.search(span.name), span.name)
+        self.assert_names_have_no_ids(trace)
 
     def assert_create_is_one_trace(self):
-        _said, trace_id = cinder.openstack(
+        _said, trace_id = following.openstack(
             self.cloud, 'volume', 'create', '--size', '1', 'one'
         )
         trace = self.whole(trace_id)
@@ -275,7 +212,7 @@ class CinderTest(base.TestCase):
 
     def assert_a_lock_is_waited_for(self):
         """Make a volume of a snapshot that somebody is about to delete."""
-        said, _trace_id = cinder.openstack(
+        said, _trace_id = following.openstack(
             self.cloud,
             *('volume', 'snapshot', 'create', '--volume', 'one', 'of-one'),
             *('--format', 'value', '--column', 'id'),
@@ -284,7 +221,7 @@ class CinderTest(base.TestCase):
         self.wait_for(
             lambda: (
                 'available'
-                in cinder.openstack(
+                in following.openstack(
                     self.cloud,
                     *('volume', 'snapshot', 'show', snapshot),
                     *('--format', 'value', '--column', 'status'),
@@ -295,7 +232,7 @@ class CinderTest(base.TestCase):
         path = self.cinder.locks / f'cinder-{snapshot}-delete_snapshot'
         with open(path, 'a') as file:
             fcntl.lockf(file, fcntl.LOCK_EX)
-            _said, trace_id = cinder.openstack(
+            _said, trace_id = following.openstack(
                 self.cloud,
                 *('volume', 'create', '--snapshot', snapshot, 'two'),
             )
@@ -317,7 +254,8 @@ class CinderTest(base.TestCase):
         ]
         self.assertEqual('cinder-volume', wait.service)
         self.assertIn(
-            ('cinder-volume', _TO_VOLUME, 'CONSUMER'), _upwards(trace, wait)
+            ('cinder-volume', _TO_VOLUME, 'CONSUMER'),
+            following.upwards(trace, wait),
         )
         self.assertGreater(wait.attributes['openstack.lock.wait'], 0.01)
         self.assertGreater(wait.attributes['openstack.lock.held'], 0)
