@@ -147,6 +147,16 @@ def register(connection: Any, kind: str, name: str, url: str) -> None:
         )
 
 
+def may_speak_for_users(connection: Any) -> None:
+    """Let the services of the cloud send a token beside that of a user."""
+    identity = connection.identity
+    identity.assign_project_role_to_user(
+        identity.find_project('admin'),
+        identity.find_user('admin'),
+        identity.find_role('service'),
+    )
+
+
 def authtoken(cloud: cloud_module.Cloud) -> dict[str, str]:
     """Return what a service needs to have tokens validated.
 
