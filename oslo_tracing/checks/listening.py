@@ -15,8 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import dataclasses
+from importlib import machinery
+from importlib import util
 import ipaddress
 import os
+import sys
 from typing import Final
 from urllib import parse
 
@@ -213,8 +216,9 @@ def _server(uwsgi: Uwsgi) -> Iterator[results.Result]:
             'has not sent',
         )
     application = uwsgi.application
+    served = application
     if application.partition(':')[0] == _OURS:
-        wrapped = uwsgi.wrapped
+        served = wrapped = uwsgi.wrapped
         if wrapped:
             yield results.Result(
                 results.OK, f'uWSGI: requests to {wrapped} are traced'
@@ -231,3 +235,28 @@ def _server(uwsgi: Uwsgi) -> Iterator[results.Result]:
             f'uWSGI: requests to {application} are traced where its pipeline '
             f'has our filter; module = {_OURS}:application needs none',
         )
+    if served and not _is_found(served.partition(':')[0]):
+        yield results.Result(
+            results.WARNING,
+            f'uWSGI: {served} is not found by this Python, {sys.executable}; '
+            'where uWSGI does not find it either, nothing is served',
+        )
+
+
+def _is_found(name: str) -> bool:
+    """Say whether a module can be imported, without any code of it.
+
+    A service that is imported may patch its process.
+    """
+    try:
+        package, *others = name.split('.')
+        spec = util.find_spec(package)
+        for other in others:
+            if spec is None:
+                return False
+            package = f'{package}.{other}'
+            where = spec.submodule_search_locations
+            spec = machinery.PathFinder.find_spec(package, where or [])
+    except (ImportError, ValueError):
+        return False
+    return spec is not None

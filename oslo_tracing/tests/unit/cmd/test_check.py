@@ -11,6 +11,8 @@
 # under the License.
 
 import os
+import pathlib
+import sys
 
 import fixtures
 from oslo_config import cfg
@@ -404,6 +406,52 @@ class CheckTest(test_commands.CommandTestCase):
             found, out = self._on(options=('--uwsgi', path))
             self.assertEqual(code, found, out)
             self.assertIn(expected, out)
+
+    def test_an_application_that_is_not_there(self):
+        def told(*lines):
+            path = self._write('uwsgi.ini', '[uwsgi]', *lines)
+            code, out = self._on(options=('--uwsgi', path))
+            self.assertEqual(0, code, out)
+            return 'is not found by this Python' in out
+
+        self.useFixture(
+            fixtures.EnvironmentVariable('OSLO_TRACING_WSGI_APP')
+        )
+        for name, is_told in (
+            ('wsgiref.simple_server:demo_app', False),
+            ('wsgiref.simple_server', False),
+            ('wsgiref', False),
+            ('wsgiref.complex_server:demo_app', True),
+            ('wsgiref.simple_server.demo_app', True),
+            ('nosuch.wsgi.api:application', True),
+            ('nosuch', True),
+            ('.wsgi', True),
+            ('a b\0', True),
+        ):
+            self.assertIs(is_told, told(f'module = {name}'), name)
+            self.assertIs(
+                is_told,
+                told(
+                    'module = oslo_tracing.wsgi:application',
+                    f'env = OSLO_TRACING_WSGI_APP={name}',
+                ),
+                name,
+            )
+        self.assertFalse(told('enable-threads = true'))
+
+    def test_to_look_for_an_application_runs_nothing_of_it(self):
+        directory = self.useFixture(fixtures.TempDir()).path
+        package = pathlib.Path(directory, 'patchesatonce')
+        package.mkdir()
+        (package / '__init__.py').write_text('raise SystemExit(3)')
+        (package / 'wsgi.py').write_text('raise SystemExit(4)')
+        self.useFixture(fixtures.MonkeyPatch('sys.path', [*sys.path, directory]))
+        path = self._write(
+            'uwsgi.ini', '[uwsgi]', 'module = patchesatonce.wsgi'
+        )
+        code, out = self._on(options=('--uwsgi', path))
+        self.assertEqual(0, code, out)
+        self.assertNotIn('is not found', out)
 
     def test_no_such_file_of_uwsgi(self):
         code, out = self._on(options=('--uwsgi', '/nowhere.ini'))
