@@ -39,6 +39,10 @@ _NO_SUCH_PATH: Final = 'it answered 404; is this the address of its query API?'
 #: What a server in Go says of a path that it does not have.
 _GO_SAYS: Final = b'404 page not found'
 _HOST: Final = re.compile('[0-9A-Za-z._:-]+', re.ASCII)
+#: What OpenSSL calls an answer that is no TLS, by its version.
+_PLAIN: Final = frozenset(
+    ('HTTP_REQUEST', 'RECORD_LAYER_FAILURE', 'WRONG_VERSION_NUMBER')
+)
 
 
 def _is_loopback(host: str) -> bool:
@@ -140,7 +144,7 @@ class Client:
         except TimeoutError:
             raise NoAnswer('it did not answer in time') from None
         except ssl.SSLError as exc:
-            raise NoAnswer(exc.reason or 'TLS failed') from None
+            raise NoAnswer(_without_tls(exc)) from None
         except OSError as exc:
             raise NoAnswer(exc.strerror or type(exc).__name__) from None
         except (http.client.HTTPException, ValueError) as exc:
@@ -187,6 +191,18 @@ class Client:
             if response.length:
                 raise NoAnswer('its answer is cut short')
         return bytes(answer)
+
+
+def _without_tls(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        # Words of OpenSSL's, and the host at most.
+        return (
+            f'its certificate is not trusted: {error.verify_message}; those '
+            'that sign it may be in a file that SSL_CERT_FILE names'
+        )
+    if error.reason in _PLAIN:
+        return 'it does not speak TLS; is it http://?'
+    return f'TLS failed: {error.reason}' if error.reason else 'TLS failed'
 
 
 class _Socket:

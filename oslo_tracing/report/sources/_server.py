@@ -59,7 +59,8 @@ class ServerSource(base.Source):
             # Nothing of what was given: it may hold a password.
             raise base.CannotRead(
                 f'the {kind} server',
-                'give http:// or https://, a host, and no query',
+                'give http:// or https://, a host, a port of 1 to 65535 or '
+                'none, and no query',
             ) from None
         super().__init__(f'{kind}+{self._client.shown}')
 

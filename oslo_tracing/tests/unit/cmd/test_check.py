@@ -414,9 +414,7 @@ class CheckTest(test_commands.CommandTestCase):
             self.assertEqual(0, code, out)
             return 'is not found by this Python' in out
 
-        self.useFixture(
-            fixtures.EnvironmentVariable('OSLO_TRACING_WSGI_APP')
-        )
+        self.useFixture(fixtures.EnvironmentVariable('OSLO_TRACING_WSGI_APP'))
         for name, is_told in (
             ('wsgiref.simple_server:demo_app', False),
             ('wsgiref.simple_server', False),
@@ -445,7 +443,9 @@ class CheckTest(test_commands.CommandTestCase):
         package.mkdir()
         (package / '__init__.py').write_text('raise SystemExit(3)')
         (package / 'wsgi.py').write_text('raise SystemExit(4)')
-        self.useFixture(fixtures.MonkeyPatch('sys.path', [*sys.path, directory]))
+        self.useFixture(
+            fixtures.MonkeyPatch('sys.path', [*sys.path, directory])
+        )
         path = self._write(
             'uwsgi.ini', '[uwsgi]', 'module = patchesatonce.wsgi'
         )

@@ -32,6 +32,8 @@ from oslo_tracing.report.sources import otlp
 from oslo_tracing.report.sources import tempo
 from oslo_tracing.report.sources import zipkin
 from oslo_tracing.tests import base
+from oslo_tracing.tests.unit.exporters import sinks
+from oslo_tracing.tests.unit.exporters import support
 
 _ID = 'a' * 32
 _TOKEN = 'eyJ.t0k3n-_~+/='
@@ -343,6 +345,43 @@ class ServerTest(base.TestCase):
         context = _http.Client('https://host')._connection()._context
         self.assertTrue(context.check_hostname)
         self.assertEqual(ssl.CERT_REQUIRED, context.verify_mode)
+
+    def _refused_by(self, address):
+        with contextlib.closing(sources.open_source(address)) as source:
+            return str(
+                self.assertRaises(
+                    sources_base.CannotRead, source.find, 'b' * 32
+                )
+            )
+
+    def test_why_there_is_no_tls_is_told(self):
+        self.server.answers([])
+        self.assertIn(
+            'it does not speak TLS; is it http://?',
+            self._refused_by(f'zipkin+https://{self.server.host}'),
+        )
+
+        files = self.useFixture(support.Certificates())
+        sink = self.useFixture(sinks.HttpSink(files))
+        address = f'jaeger+{sink.endpoint}'
+        self.assertRegex(
+            self._refused_by(address),
+            r'its certificate is not trusted: .*issuer.*SSL_CERT_FILE',
+        )
+        self.useFixture(
+            fixtures.EnvironmentVariable('SSL_CERT_FILE', files.ca)
+        )
+        self.assertIn('it answered 501', self._refused_by(address))
+
+    def test_a_port_that_there_is_not_is_told(self):
+        for port in ('65536', '-1', 'http'):
+            raised = self.assertRaises(
+                sources_base.CannotRead,
+                sources.open_source,
+                f'tempo+http://u:S3CRET@127.0.0.1:{port}',
+            )
+            self.assertIn('a port of 1 to 65535', str(raised))
+            self.assertNotIn('S3CRET', str(raised))
 
     def test_only_ids_enter_an_address(self):
         self.server.answers([])
