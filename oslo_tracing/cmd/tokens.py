@@ -46,10 +46,12 @@ def of(source: str, named: str | None) -> str:
         return ''
     token, where = os.environ.get(VARIABLE, ''), VARIABLE
     path = os.environ.get(FILE_VARIABLE)
-    if not token and path:
+    if not token.strip():
+        if not path:
+            return ''
         token, where = _read(path), FILE_VARIABLE
     token = token.strip()
-    if token and (len(token) > _LONGEST or not _TOKEN.fullmatch(token)):
+    if len(token) > _LONGEST or not _TOKEN.fullmatch(token):
         raise sources.SourceError(f'what {where} gives is no token')
     return token
 

@@ -270,6 +270,20 @@ class ServerTest(base.TestCase):
             self.assertIn('OSLO_TRACING_SOURCE_TOKEN_FILE names', told)
         self.assertEqual([], self.server.asked)
 
+    def test_a_file_in_which_no_token_is_yet_is_refused(self):
+        path = os.path.join(self.useFixture(fixtures.TempDir()).path, 'token')
+        self.server.answers([])
+        for content in ('', '\n'):
+            with open(path, 'w') as stream:
+                stream.write(content)
+            self._token(token=None, path=path)
+            code, told = self._run(
+                'list', '--source', f'zipkin+http://{self.server.host}'
+            )
+            self.assertEqual(1, code)
+            self.assertIn('OSLO_TRACING_SOURCE_TOKEN_FILE gives is no', told)
+        self.assertEqual([], self.server.asked)
+
     def test_a_token_does_not_matter_to_a_file(self):
         home = self.useFixture(fixtures.TempDir()).path
         self._token(token='no token', path='/nowhere')
