@@ -360,7 +360,8 @@ _OPTS = [
         'trace_periodic',
         default=True,
         help='Trace periodic tasks and looping calls of futurist and '
-        'oslo.service, each run outside of a request as a trace of its own.',
+        'oslo.service and heartbeats of tooz, each run outside of a request '
+        'as a trace of its own.',
     ),
     cfg.BoolOpt(
         'trace_locks',

@@ -52,7 +52,7 @@ INTEGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('oslo_concurrency', ('trace_locks', 'trace_commands')),
     ('oslo_privsep', ()),
     ('oslo_rootwrap', ('trace_commands',)),
-    ('tooz', ('trace_locks',)),
+    ('tooz', ('trace_locks', 'trace_periodic')),
     ('oslo_cache', ('trace_cache',)),
     ('osprofiler', ('osprofiler',)),
     ('executors', ()),

@@ -16,6 +16,10 @@ Why here: ``with lock``, ``lock(blocking)`` and ``synchronized`` of a service
 all end in ``acquire`` and ``release``, which each driver has of its own. On
 the class, so that a lock is covered which a service made before. What a
 driver asks its server for meanwhile is beside the span of the wait.
+
+A driver tells its server every few seconds that the process lives, in
+``heartbeat``, which it has of its own, too. That is periodic work: what it
+asks for by HTTP would be a trace each.
 """
 
 from __future__ import annotations
@@ -29,9 +33,11 @@ import weakref
 
 from oslo_tracing import _guard
 from oslo_tracing import _wrap
+from oslo_tracing import context
 from oslo_tracing import exceptions
 from oslo_tracing import integrations
 from oslo_tracing.integrations import _locks as locks_module
+from oslo_tracing.integrations import _periodic
 
 _DRIVERS = (
     'consul',
@@ -47,35 +53,73 @@ _DRIVERS = (
     'zookeeper',
 )
 _LOCKING = 'tooz.locking'
+_COORDINATION = 'tooz.coordination'
 
 
 def install(toolbox: integrations.Toolbox, undo: contextlib.ExitStack) -> None:
-    """Attach to the locks of each driver, now or when it is imported.
+    """Attach to each driver, now or when it is imported.
 
     :param toolbox: settings and tracer.
     :param undo: closing it takes everything off.
     """
-    locks = locks_module.Locks(toolbox.tracer('tooz'), toolbox.settings)
-    undo.callback(locks.stop)
-    watched = _Watched(locks)
+    attached = []
+    if toolbox.settings.trace_locks:
+        locks = locks_module.Locks(toolbox.tracer('tooz'), toolbox.settings)
+        undo.callback(locks.stop)
+        attached.append(functools.partial(_attach, _Watched(locks), undo))
+    if toolbox.settings.trace_periodic:
+        roots = _periodic.Roots(toolbox, 'tooz')
+        attached.append(functools.partial(_attach_to_hearts, roots, undo))
     for driver in _DRIVERS:
-        _wrap.on_import(
-            f'tooz.drivers.{driver}',
-            functools.partial(_attach, watched, undo),
-            undo,
-        )
+        for attach in attached:
+            _wrap.on_import(f'tooz.drivers.{driver}', attach, undo)
+
+
+def _made_of(module: types.ModuleType, where: str) -> list[type]:
+    """Return the classes of a driver that are based on those of a module."""
+    return [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type)
+        and each.__module__ == module.__name__
+        and any(base.__module__ == where for base in each.__mro__)
+    ]
+
+
+def _attach_to_hearts(
+    roots: _periodic.Roots,
+    undo: contextlib.ExitStack,
+    module: types.ModuleType,
+) -> None:
+    for each in _made_of(module, _COORDINATION):
+        # Not all have to say that they live.
+        if 'heartbeat' in vars(each):
+            _wrap.wrap(
+                each,
+                'heartbeat',
+                functools.partial(_beating, roots),
+                undo,
+                distribution='tooz',
+                untraced='its heartbeats are',
+            )
+
+
+def _beating(
+    roots: _periodic.Roots, original: Callable[..., Any]
+) -> Callable[..., Any]:
+    def heartbeat(driver: Any, *args: Any, **kwargs: Any) -> Any:
+        if context.has_parent():
+            # Of a looping call of the service, as far as one can tell.
+            return original(driver, *args, **kwargs)
+        return roots.run(original, None, original, (driver, *args), kwargs)
+
+    return heartbeat
 
 
 def _attach(
     watched: _Watched, undo: contextlib.ExitStack, module: types.ModuleType
 ) -> None:
-    found = [
-        each
-        for each in vars(module).values()
-        if isinstance(each, type)
-        and each.__module__ == module.__name__
-        and any(base.__module__ == _LOCKING for base in each.__mro__)
-    ]
+    found = _made_of(module, _LOCKING)
     if not found:
         raise exceptions.SeamMissing(
             'tooz', _wrap.version_of('tooz'), 'waits for its locks are'

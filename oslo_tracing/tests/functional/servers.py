@@ -32,6 +32,7 @@ import tempfile
 import time
 import uuid
 
+from pifpaf.drivers import etcd
 from pifpaf.drivers import mysql
 from pifpaf.drivers import postgresql
 from pifpaf.drivers import rabbitmq
@@ -103,6 +104,12 @@ def memcached_port(test):
     return _memcached()
 
 
+def etcd_address(test):
+    """Return the host and the port of an etcd, or skip ``test``."""
+    must_be_there(test, shutil.which('etcd'), 'etcd-server')
+    return f'localhost:{_etcd()}'
+
+
 def free_port(highest=65535):
     """Return a port that nobody listens on."""
     while True:
@@ -144,6 +151,12 @@ def _rabbitmq():
 @functools.cache
 def _mariadb():
     return _start(mysql.MySQLDriver()).socket
+
+
+@functools.cache
+def _etcd():
+    driver = etcd.EtcdDriver(port=free_port(), peer_port=free_port())
+    return _start(driver).port
 
 
 @functools.cache

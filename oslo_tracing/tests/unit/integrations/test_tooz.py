@@ -257,6 +257,70 @@ class ToozTest(base.TestCase):
         self.assertEqual([0], [len(one._watches) for one in made])
 
 
+class HeartbeatTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        directory = self.useFixture(fixtures.TempDir()).path
+        self.coordinator = coordination.get_coordinator(
+            f'file://{directory}', b'one'
+        )
+        self.coordinator.start()
+        self.addCleanup(self.coordinator.stop)
+
+    def _recorder(self, **options):
+        return self.useFixture(fixture.SpanRecorder('tooz', **options))
+
+    def test_each_is_periodic_work(self):
+        spans = self._recorder(sampling_rules=[])
+        before = file.FileDriver.heartbeat.__wrapped__(self.coordinator)
+        for _ in range(2):
+            self.assertEqual(before, self.coordinator.heartbeat())
+        for span in spans.finished:
+            self.assertEqual('periodic heartbeat', span.name)
+            self.assertIsNone(span.parent)
+            self.assertEqual(
+                'tooz.drivers.file.FileDriver.heartbeat',
+                span.attributes['code.function.name'],
+            )
+            self.assertEqual(
+                'oslo_tracing.tooz', span.instrumentation_scope.name
+            )
+        traces = {span.context.trace_id for span in spans.finished}
+        self.assertEqual(2, len(traces))
+
+    def test_what_fails_says_so(self):
+        spans = self._recorder(sampling_rules=[])
+        groups = self.coordinator._joined_groups
+        self.coordinator._joined_groups = None
+        try:
+            self.assertRaises(TypeError, self.coordinator.heartbeat)
+        finally:
+            self.coordinator._joined_groups = groups
+        (span,) = spans.finished
+        self.assertEqual('TypeError', span.attributes['error.type'])
+
+    def test_by_default_nothing_of_it_is_recorded(self):
+        spans = self._recorder()
+        self.coordinator.heartbeat()
+        self.assertEqual([], spans.finished)
+
+    def test_whoever_has_a_trace_keeps_it(self):
+        spans = self._recorder(sampling_rules=[])
+        with oslo_tracing.span('beat', root=True):
+            self.coordinator.heartbeat()
+        self.assertEqual(['beat'], [span.name for span in spans.finished])
+
+    def test_it_can_be_turned_off(self):
+        original = file.FileDriver.heartbeat
+        with fixture.SpanRecorder('tooz', trace_periodic=False):
+            self.assertIs(original, file.FileDriver.heartbeat)
+            self.assertTrue(hasattr(file.FileLock.acquire, '__wrapped__'))
+        with fixture.SpanRecorder('tooz', trace_locks=False):
+            self.assertIs(original, file.FileDriver.heartbeat.__wrapped__)
+            self.assertFalse(hasattr(file.FileLock.acquire, '__wrapped__'))
+        self.assertIs(original, file.FileDriver.heartbeat)
+
+
 class OffTest(base.TestCase):
     def test_it_comes_off(self):
         names = ('acquire', 'release')
