@@ -25,7 +25,7 @@ from oslo_tracing.tests import base
 from oslo_tracing.tests.functional import servers
 
 #: Seconds after which a lock is lost; it is renewed more often.
-_TIMEOUT = 2
+_TIMEOUT = 6
 _DEADLINE = 60
 
 
